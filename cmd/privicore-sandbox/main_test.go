@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+// start runs the program until the test ends the context, and returns the
+// values that it printed.
+func start(t *testing.T, args ...string) (printed map[string]string, stop func() int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	reader, writer := io.Pipe()
+	code := make(chan int, 1)
+	var stderr bytes.Buffer
+	go func() {
+		code <- run(ctx, args, writer, &stderr)
+		writer.Close()
+	}()
+	printed = make(map[string]string)
+	lines := bufio.NewScanner(reader)
+	for printed["PRIVICORE_PASSWORD"] == "" && lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), "=")
+		printed[name] = value
+	}
+	return printed, func() int {
+		cancel()
+		defer reader.Close()
+		return <-code
+	}
+}
+
+func TestRun(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	printed, stop := start(t, "-addr", "127.0.0.1:0", "-username", "alice", "-password", "correct-horse")
+	assert.Equal(t, "alice", printed["PRIVICORE_USERNAME"])
+	assert.Equal(t, "correct-horse", printed["PRIVICORE_PASSWORD"])
+
+	client := &http.Client{}
+	defer client.CloseIdleConnections()
+	answer, err := client.PostForm(printed["PRIVICORE_API_URL"]+"/profile/authenticate",
+		url.Values{"username": {"alice"}, "password": {"correct-horse"}})
+	require.NoError(t, err)
+	answer.Body.Close()
+	assert.Equal(t, 200, answer.StatusCode)
+	assert.Equal(t, 0, stop())
+}
+
+func TestRunBusyPort(t *testing.T) {
+	printed, stop := start(t, "-addr", "127.0.0.1:0")
+	busy := strings.TrimPrefix(printed["PRIVICORE_API_URL"], "http://")
+	var stdout, stderr bytes.Buffer
+	assert.Equal(t, 1, run(t.Context(), []string{"-addr", busy}, &stdout, &stderr))
+	assert.Contains(t, stderr.String(), "address already in use")
+	assert.Empty(t, stdout.String())
+	assert.Equal(t, 0, stop())
+}
+
+func TestRunWrongFlags(t *testing.T) {
+	for _, args := range [][]string{{"-port", "1"}, {"serve"}, {"-latency", "soon"}, {"-latency", "-1s"}} {
+		var stdout, stderr bytes.Buffer
+		assert.Equal(t, 2, run(t.Context(), args, &stdout, &stderr), args)
+		assert.NotEmpty(t, stderr.String(), args)
+		assert.Empty(t, stdout.String(), args)
+	}
+	var stdout, stderr bytes.Buffer
+	assert.Equal(t, 0, run(t.Context(), []string{"-h"}, &stdout, &stderr))
+	assert.Contains(t, stderr.String(), "-ws-addr")
+	assert.Equal(t, 1, run(t.Context(), []string{"-addr", "127.0.0.1:0", "-username", ""}, &stdout, &stderr))
+}
+
+func TestAssignIsShell(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	require.NoError(t, err)
+	for _, value := range []string{"plain-1", "it's $HOME", "`id`", `a "b" \c`, "", "пароль", "x;y"} {
+		var line bytes.Buffer
+		assign(&line, "V", value)
+		out, err := exec.Command(sh, "-c", line.String()+`printf %s "$V"`).Output()
+		require.NoError(t, err)
+		assert.Equal(t, value, string(out))
+	}
+}

@@ -1,0 +1,219 @@
+package privicore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/privicore/privicore-go/internal/operation"
+	"github.com/privicore/privicore-go/internal/realtime"
+)
+
+// A Command is a write that the server has accepted and finishes later. Wait
+// tells how it ended. A Command is safe for concurrent use.
+type Command struct {
+	// ID identifies the command on the server. It outlives the process:
+	// Client.Command resumes from it.
+	ID string
+
+	// Progress, if it is set before Wait is called, is called by Wait each
+	// time the server reports that the command is still running.
+	Progress func(*CommandResult)
+
+	client *Client
+	// joined is where the channel stood before the command was sent. The zero
+	// Mark means that an outcome may have been missed.
+	joined   realtime.Mark
+	accepted time.Time // zero if the command was resumed by its id
+	outcome  atomic.Pointer[CommandResult]
+}
+
+// CommandStatus is how far a command is.
+type CommandStatus string
+
+// The states of a command.
+const (
+	CommandPending   CommandStatus = "pending"
+	CommandSucceeded CommandStatus = "succeeded"
+	CommandRejected  CommandStatus = "rejected"
+)
+
+// CommandResult is what is known of a command.
+type CommandResult struct {
+	ID     string
+	Status CommandStatus
+	// Messages is what the server says about it, usually machine keys such as
+	// "profile.profile_registered".
+	Messages []string
+	// Body is the JSON that the messages were taken from; it may be of any
+	// type, or nil.
+	Body json.RawMessage `json:",omitempty"`
+}
+
+// orError is the outcome as Wait returns it.
+func (r *CommandResult) orError() (*CommandResult, error) {
+	if r.Status == CommandRejected {
+		return nil, &CommandError{ID: r.ID, Messages: r.Messages}
+	}
+	return r, nil
+}
+
+// note takes in what was learned of the command, and tells whether that is its
+// outcome.
+func (c *Command) note(r *CommandResult) bool {
+	if r.Status != CommandPending {
+		c.outcome.Store(r)
+		return true
+	}
+	if c.Progress != nil {
+		c.Progress(r)
+	}
+	return false
+}
+
+// Command returns the command with an id that was kept from before, by this
+// process or another. It sends nothing.
+func (c *Client) Command(id string) *Command { return &Command{ID: id, client: c} }
+
+// Status asks the server once how far the command is, and does not wait. That
+// a command was rejected is in the result, not in the error. The error matches
+// ErrNotFound if there is no such command, or not yet.
+func (c *Command) Status(ctx context.Context) (*CommandResult, error) {
+	if r := c.outcome.Load(); r != nil {
+		return r, nil
+	}
+	if c.client == nil {
+		return nil, errNoClient
+	}
+	return c.client.Utility.RequestStatus(ctx, c.ID)
+}
+
+// Wait waits until the command has ended, and returns its result. If the server
+// rejected the command, the error is a *CommandError with the reasons. If ctx
+// ends first, the error matches ctx.Err(); the command goes on, and Wait may be
+// called again. If the server still does not know the command after some
+// seconds, the error matches ErrNotFound; if the client is closed, ErrClosed.
+//
+// The outcome comes over the WebSocket channel if the client has one, and by
+// polling "Request command id status" if not, or while it is down.
+func (c *Command) Wait(ctx context.Context) (*CommandResult, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	watch := c.client.channel.WatchCommand(c.ID)
+	defer watch.Stop()
+	return c.wait(ctx, watch)
+}
+
+// check tells what keeps the command from being waited for.
+func (c *Command) check() error {
+	if c == nil || c.client == nil {
+		return errNoClient
+	}
+	return checkIdentifier(operation.UtilityRequestStatus, "commandId", c.ID)
+}
+
+var errNoClient = errors.New("privicore: the command does not come from a client; use Client.Command")
+
+// WaitAll waits for all commands. The results are in the order of cmds, nil
+// where there is none; the errors of those that failed are joined. It starts
+// no goroutines and, while it polls, asks no more often than for one command.
+func WaitAll(ctx context.Context, cmds ...*Command) ([]*CommandResult, error) {
+	// All are watched from the start: what ends early must not have to be kept.
+	watches := make([]*realtime.Watch, len(cmds))
+	for i, cmd := range cmds {
+		if cmd.check() == nil {
+			watches[i] = cmd.client.channel.WatchCommand(cmd.ID)
+			defer watches[i].Stop()
+		}
+	}
+	results := make([]*CommandResult, len(cmds))
+	var errs []error
+	for i, cmd := range cmds {
+		err := cmd.check()
+		if err == nil {
+			results[i], err = cmd.wait(ctx, watches[i])
+		}
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return results, errors.Join(errs...)
+}
+
+// Words that say how far a command is, instead of what it did.
+var (
+	pendingWords  = []string{"started", "pending", "running", "processing", "in_progress", "queued", "accepted"}
+	successWords  = []string{"succeeded", "success", "finished", "completed", "done", "ok"}
+	rejectedWords = []string{"rejected", "failed", "failure", "error", "denied", "cancelled", "expired"}
+	statusWords   = slices.Concat(pendingWords, successWords, rejectedWords)
+)
+
+// statusOf reads the status from words, or returns "" if none tells it. A
+// rejection counts wherever it stands.
+func statusOf(messages []string) CommandStatus {
+	var status CommandStatus
+	for _, message := range messages {
+		switch word := strings.ToLower(message); {
+		case slices.Contains(rejectedWords, word):
+			return CommandRejected
+		case slices.Contains(successWords, word):
+			status = CommandSucceeded
+		case status == "" && slices.Contains(pendingWords, word):
+			status = CommandPending
+		}
+	}
+	return status
+}
+
+// messagesIn collects the texts of a body, which may be a string, an array, an
+// object or null.
+func messagesIn(body json.RawMessage) []string {
+	var v any
+	if len(body) == 0 || json.Unmarshal(body, &v) != nil {
+		return nil
+	}
+	var texts []string
+	collectTexts(v, &texts)
+	return texts
+}
+
+func collectTexts(v any, texts *[]string) {
+	switch v := v.(type) {
+	case string:
+		if v != "" {
+			*texts = append(*texts, v)
+		}
+	case []any:
+		for _, element := range v {
+			collectTexts(element, texts)
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			collectTexts(v[key], texts)
+		}
+	}
+}
+
+// resultOf reads a message of the channel. It returns nil for one that says
+// nothing about the command's status.
+func resultOf(m *realtime.Message) *CommandResult {
+	messages := messagesIn(m.Body)
+	status := statusOf(messages)
+	switch {
+	case m.CommandStatus == realtime.Pending:
+		status = CommandPending
+	case m.CommandStatus == realtime.Failed:
+		status = CommandRejected
+	case m.CommandStatus == realtime.Succeeded && status != CommandRejected:
+		status = CommandSucceeded
+	case status == "":
+		return nil
+	}
+	return &CommandResult{ID: m.ID, Status: status, Messages: messages, Body: m.Body}
+}

@@ -1,0 +1,183 @@
+package privicoretest
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/privicore/privicore-go/internal/operation"
+)
+
+// call is one request on its way through an operation.
+type call struct {
+	op      *operation.Operation
+	request *http.Request
+	body    []byte
+	fault   Fault
+
+	profile *profile // whose token was sent
+	token   *token
+	params  map[string]any // string, json.Number, bool, nil, []any, map[string]any
+}
+
+// path is the parameter in the path.
+func (c *call) path() string { return c.request.PathValue(c.op.PathParameter()) }
+
+// text is a parameter that is a string, or "".
+func (c *call) text(name string) string {
+	value, _ := c.params[name].(string)
+	return value
+}
+
+// number is a parameter that was checked to be one, or 0.
+func (c *call) number(name string) int {
+	n, _ := whole(c.params[name])
+	return n
+}
+
+// texts is a parameter that was checked to be a list of strings.
+func (c *call) texts(name string) []string {
+	list, _ := c.params[name].([]any)
+	values := make([]string, 0, len(list))
+	for _, item := range list {
+		value, _ := item.(string)
+		values = append(values, value)
+	}
+	return values
+}
+
+func (c *call) has(name string) bool {
+	_, ok := c.params[name]
+	return ok
+}
+
+// decode reads the parameters from where the operation expects them.
+func (c *call) decode() *answer {
+	switch c.op.Encoding {
+	case operation.Form:
+		return c.decodeForm()
+	case operation.JSON:
+		return c.decodeJSON()
+	case operation.URL:
+		query, err := url.ParseQuery(c.request.URL.RawQuery)
+		if err != nil {
+			return malformed("The query is malformed.")
+		}
+		c.params = listed(query)
+	case operation.Nowhere:
+		if c.request.Method == http.MethodPost {
+			return c.decodeNothing()
+		}
+	}
+	return nil
+}
+
+func (c *call) decodeForm() *answer {
+	// Nothing at all is an empty form, as curl sends it.
+	if sent := c.request.Header.Get("Content-Type"); sent != "" || len(c.body) > 0 {
+		if refusal := c.expect("application/x-www-form-urlencoded"); refusal != nil {
+			return refusal
+		}
+	}
+	form, err := url.ParseQuery(string(c.body))
+	if err != nil {
+		return malformed("The form is malformed.")
+	}
+	c.params = listed(form)
+	return nil
+}
+
+func (c *call) decodeJSON() *answer {
+	if refusal := c.expect("application/json"); refusal != nil {
+		return refusal
+	}
+	decoder := json.NewDecoder(bytes.NewReader(c.body))
+	decoder.UseNumber()
+	if err := decoder.Decode(&c.params); err != nil || c.params == nil {
+		return malformed("The body is not a JSON object.")
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return malformed("There is something after the JSON object.")
+	}
+	return nil
+}
+
+// decodeNothing lets through the empty bodies that clients send where there
+// are no parameters.
+func (c *call) decodeNothing() *answer {
+	switch string(bytes.TrimSpace(c.body)) {
+	case "", "{}", "[]":
+		return nil
+	}
+	return malformed("There are no parameters here.")
+}
+
+func (c *call) expect(mediaType string) *answer {
+	sent, _, _ := mime.ParseMediaType(c.request.Header.Get("Content-Type"))
+	if sent == mediaType {
+		return nil
+	}
+	if sent == "" {
+		sent = "nothing"
+	}
+	return malformed("The Content-Type must be " + mediaType + ", not " + sent + ".")
+}
+
+// listed turns a form into parameters: name[] is a list, anything else is one
+// value, or a list if it came more than once, which no rule for one accepts.
+func listed(form url.Values) map[string]any {
+	params := make(map[string]any, len(form))
+	for name, values := range form {
+		if len(values) == 1 && !strings.HasSuffix(name, "[]") {
+			params[name] = values[0]
+			continue
+		}
+		list := make([]any, len(values))
+		for i, value := range values {
+			list[i] = value
+		}
+		params[name] = list
+	}
+	return params
+}
+
+// check holds the parameters against the operation's fields.
+func (c *call) check(ep endpoint) []problem {
+	var problems []problem
+	known := make(map[string]bool, len(ep.fields))
+	for _, f := range ep.fields {
+		known[f.name] = true
+		if why := f.rule(c.params[f.name], c.has(f.name)); why != "" {
+			problems = append(problems, problem{f.name, why})
+		}
+	}
+	if ep.soft {
+		return problems
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.params)) {
+		if !known[name] {
+			problems = append(problems, problem{name, "This field was not expected."})
+		}
+	}
+	return problems
+}
+
+// whole reads an integer from a form value or from a JSON number.
+func whole(value any) (int, bool) {
+	var digits string
+	switch v := value.(type) {
+	case string:
+		digits = v
+	case json.Number:
+		digits = v.String()
+	}
+	n, err := strconv.ParseInt(digits, 10, 32)
+	return int(n), err == nil
+}

@@ -1,0 +1,198 @@
+package privicoretest
+
+import (
+	"crypto/rand"
+	"net/http"
+	"time"
+
+	"github.com/privicore/privicore-go/internal/operation"
+)
+
+type deviceStatus string
+
+const (
+	pending       deviceStatus = "pending"
+	approved      deviceStatus = "approved"
+	turnedDown    deviceStatus = "rejected"
+	deviceRemoved deviceStatus = "removed"
+)
+
+// device belongs to a profile for good, also after its removal.
+type device struct {
+	id            string
+	profileID     string // of the device's own profile, not its owner's
+	owner         *profile
+	name          string
+	status        deviceStatus
+	created       time.Time
+	authenticator bool
+	storage       bool
+	configuration map[string]any // once it is approved
+}
+
+// identity is what the API tells of a device by its registration.
+type identity struct {
+	DeviceIdentifier string `json:"deviceIdentifier"`
+	ProfileID        string `json:"profileId"`
+	Approved         bool   `json:"approved"`
+	CreatedAt        string `json:"createdAt"`
+}
+
+// deviceRecord is a device in a list.
+type deviceRecord struct {
+	identity
+	DeviceName string       `json:"deviceName"`
+	Status     deviceStatus `json:"status"`
+}
+
+func (s *state) identity(d *device) identity {
+	return identity{d.id, d.profileID, d.status == approved, s.timestamp(d.created)}
+}
+
+// deviceRecords lists a profile's devices in the order they were registered.
+func (s *state) deviceRecords(p *profile, include func(*device) bool) []deviceRecord {
+	records := []deviceRecord{}
+	for _, d := range p.devices {
+		if d.status != deviceRemoved && include(d) {
+			records = append(records, deviceRecord{s.identity(d), d.name, d.status})
+		}
+	}
+	return records
+}
+
+// device finds a profile's device, removed or not. Those of other profiles do
+// not exist for it.
+func (s *state) device(p *profile, id string) *device {
+	d := s.devices[id]
+	if d == nil || d.owner != p {
+		return nil
+	}
+	return d
+}
+
+func noDevice() answer {
+	return refuse(http.StatusNotFound, "device.not_found", "The device was not found.")
+}
+
+// onDevice accepts a command about the device that the call names, or answers
+// 404. The effect runs only if the device is not removed by then.
+func (s *state) onDevice(c *call, effect func(*device) outcome) answer {
+	d := s.device(c.profile, c.text("deviceIdentifier"))
+	if d == nil {
+		return noDevice()
+	}
+	return s.accept(c, func(*command) outcome {
+		if d.status == deviceRemoved {
+			return rejected("device.already_removed")
+		}
+		return effect(d)
+	})
+}
+
+func requestIdentifier(s *state, c *call) answer {
+	return s.accept(c, func(cmd *command) outcome {
+		d := &device{
+			id:        newID(),
+			profileID: newID(),
+			owner:     c.profile,
+			name:      c.text("deviceName"),
+			status:    pending,
+			created:   time.Now(),
+		}
+		s.devices[d.id] = d
+		c.profile.devices = append(c.profile.devices, d)
+		cmd.made = d
+		return succeeded("device.device_registered")
+	})
+}
+
+func retrieveIdentifier(s *state, c *call) answer {
+	cmd := s.commands[c.text("id")]
+	if cmd == nil || cmd.owner != c.profile {
+		return noDevice()
+	}
+	d, ok := cmd.made.(*device)
+	if !ok || d.status == deviceRemoved {
+		return noDevice()
+	}
+	return value(s.identity(d))
+}
+
+func listDevices(s *state, c *call) answer {
+	return value(s.deviceRecords(c.profile, func(*device) bool { return true }))
+}
+
+func configureMeta(s *state, c *call) answer {
+	return s.onDevice(c, func(d *device) outcome {
+		if c.has("name") {
+			d.name = c.text("name")
+		}
+		return succeeded("device.meta_configured")
+	})
+}
+
+func approveDevice(s *state, c *call) answer {
+	return s.onDevice(c, func(d *device) outcome {
+		switch d.status {
+		case turnedDown:
+			return rejected("device.already_rejected")
+		case pending:
+			d.status = approved
+			d.configuration = newConfiguration(d.id)
+		}
+		return succeeded("device.device_approved")
+	})
+}
+
+func rejectDevice(s *state, c *call) answer {
+	return s.onDevice(c, func(d *device) outcome {
+		if d.status == approved {
+			return rejected("device.already_approved")
+		}
+		d.status = turnedDown
+		return succeeded("device.device_rejected")
+	})
+}
+
+// newConfiguration is what a device needs to connect.
+func newConfiguration(id string) map[string]any {
+	return map[string]any{
+		"device-identifier": id,
+		"client-id":         newID(),
+		"client-secret":     rand.Text(),
+		"rabbit-user":       "device-" + id,
+		"rabbit-pass":       rand.Text(),
+		"rabbit-host":       "rabbit.privicore.test",
+		"rabbit-port":       5671,
+	}
+}
+
+// deviceConfiguration serves both forms: the identifier is in the path or in
+// the form.
+func deviceConfiguration(s *state, c *call) answer {
+	id := c.text("deviceIdentifier")
+	if c.op == operation.DeviceConfiguration {
+		id = c.path()
+	}
+	d := s.device(c.profile, id)
+	if d == nil || d.status != approved {
+		return noDevice()
+	}
+	return value(d.configuration)
+}
+
+func removeDevice(s *state, c *call) answer {
+	return s.accept(c, func(*command) outcome {
+		d := s.device(c.profile, c.text("deviceIdentifier"))
+		switch {
+		case d == nil:
+			return rejected("device.not_found")
+		case d.status == deviceRemoved:
+			return rejected("device.already_removed")
+		}
+		d.status = deviceRemoved
+		d.authenticator, d.storage = false, false
+		d.configuration = nil
+		return succeeded("device.device_removed")
+	})
+}

@@ -1,0 +1,158 @@
+package privicoretest
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/privicore/privicore-go/internal/operation"
+)
+
+// endpoint is how the server carries out an operation: the parameters it
+// checks, then the function. The function runs with the state locked.
+type endpoint struct {
+	handle func(s *state, c *call) answer
+	fields []field
+	soft   bool // parameters beyond fields are accepted
+}
+
+// endpoints are the operations that are served.
+var endpoints = map[*operation.Operation]endpoint{
+	operation.UtilityHealth:        {handle: health},
+	operation.UtilityRequestStatus: {handle: requestStatus},
+
+	operation.ProfileRegister:        {handle: registerProfile, fields: []field{{"username", text}, {"password", strong}}},
+	operation.ProfileAuthenticate:    {handle: authenticate, fields: []field{{"username", text}, {"password", text}}},
+	operation.ProfileID:              {handle: profileID},
+	operation.ProfileChangePassword:  {handle: changePassword, fields: []field{{"currentPassword", text}, {"newPassword", strong}}},
+	operation.ProfileGenerateQRToken: {handle: generateQRToken},
+	operation.ProfileReauthorize:     {handle: reauthorize, fields: []field{{"ttl", positive}}},
+	operation.ProfileRevokeToken:     {handle: revokeToken},
+	operation.ProfileTokenExpiry:     {handle: tokenExpiry},
+
+	operation.PublicKeyGenerate:    {handle: generateKeys},
+	operation.PublicKeyRegister:    {handle: registerPublicKey, fields: []field{{"publicKey", signedKey}}},
+	operation.PublicKeyRetrieve:    {handle: retrievePublicKey},
+	operation.PublicKeyRetrieveCAB: {handle: retrieveCABPublicKey},
+
+	operation.DeviceRequestIdentifier:     {handle: requestIdentifier, fields: []field{{"deviceName", text}}},
+	operation.DeviceRetrieveIdentifier:    {handle: retrieveIdentifier, fields: []field{{"id", uuid}}},
+	operation.DeviceList:                  {handle: listDevices},
+	operation.DeviceConfigureMeta:         {handle: configureMeta, fields: []field{{"deviceIdentifier", text}, {"name", optional(text)}}},
+	operation.DeviceApprove:               {handle: approveDevice, fields: []field{{"deviceIdentifier", text}}},
+	operation.DeviceReject:                {handle: rejectDevice, fields: []field{{"deviceIdentifier", text}}},
+	operation.DeviceConfiguration:         {handle: deviceConfiguration},
+	operation.DeviceDownloadConfiguration: {handle: deviceConfiguration, fields: []field{{"deviceIdentifier", text}}},
+	operation.DeviceRemove:                {handle: removeDevice, fields: []field{{"deviceIdentifier", text}}},
+
+	operation.AuthenticatorRegister:                    {handle: registerAuthenticator, fields: []field{{"deviceIdentifier", text}}},
+	operation.AuthenticatorList:                        {handle: listAuthenticators},
+	operation.AuthenticatorStrategy:                    {handle: retrieveStrategy},
+	operation.AuthenticatorSetQuorumSize:               {handle: setQuorumSize, fields: []field{{"quorumSize", positive}}},
+	operation.AuthenticatorSetQuorumStrategy:           {handle: setQuorumStrategy, fields: []field{{"strategy", strategy}, {"strategy_params", percentage}}},
+	operation.AuthenticatorSetVotingTimeLimit:          {handle: setVotingTimeLimit, fields: []field{{"timeLimit", positive}}},
+	operation.AuthenticatorSetMaximumVotingAttempts:    {handle: setMaximumVotingAttempts, fields: []field{{"numberOfAttempts", positive}}},
+	operation.AuthenticatorRemove:                      {handle: removeAuthenticator, fields: []field{{"deviceIdentifier", text}}},
+	operation.AuthenticatorRegisterVotingConfiguration: {handle: registerVotingConfiguration, fields: votingConfigurationFields},
+	operation.AuthenticatorUpdateVotingConfiguration:   {handle: updateVotingConfiguration, fields: votingConfigurationFields},
+	operation.AuthenticatorListVotingConfigurations:    {handle: listVotingConfigurations},
+	operation.AuthenticatorRetrieveVotingConfiguration: {handle: retrieveVotingConfiguration},
+}
+
+// routes is the REST side of the server.
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	allowed := make(map[string][]string) // methods by path
+	for _, op := range operation.All {
+		ep, ok := endpoints[op]
+		if !ok || op.OnFileServer() {
+			continue
+		}
+		for _, method := range methods(op) {
+			mux.Handle(method+" "+op.Path, s.serve(op, ep))
+			allowed[op.Path] = append(allowed[op.Path], method)
+		}
+	}
+	for path, methods := range allowed {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", strings.Join(methods, ", "))
+			s.state.write(w, refuse(http.StatusMethodNotAllowed, "request.method_not_allowed", "This method is not allowed here."))
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.state.write(w, refuse(http.StatusNotFound, "request.not_found", "There is nothing at this path."))
+	})
+	return mux
+}
+
+// methods are the ways to call an operation: the documented one and, for the
+// status route, the one that older clients use.
+func methods(op *operation.Operation) []string {
+	if op == operation.UtilityRequestStatus {
+		return []string{http.MethodGet, http.MethodPost}
+	}
+	return []string{op.Method}
+}
+
+const maxBody = 1 << 20
+
+// serve is what all operations share.
+func (s *Server) serve(op *operation.Operation, ep endpoint) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		fault := s.state.begin(op)
+		// Read ahead of the delay: net/http notices a caller that hangs up
+		// only once the body is consumed.
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if pause(r.Context(), fault.Delay) != nil {
+			drop(w)
+			return
+		}
+		if fault.replaces() && !fault.AfterEffect {
+			fault.answer(w)
+			return
+		}
+		a := s.state.carryOut(op, ep, &call{op: op, request: r, body: body, fault: fault}, err)
+		if fault.replaces() {
+			fault.answer(w)
+			return
+		}
+		s.state.write(w, a)
+	}
+}
+
+// begin counts a call and takes the fault that waits for it.
+func (s *state) begin(op *operation.Operation) Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls[op]++
+	queue := s.faults[op]
+	if len(queue) == 0 {
+		return Fault{}
+	}
+	s.faults[op] = queue[1:]
+	return queue[0]
+}
+
+// carryOut checks a call in the order in which a server would refuse it and
+// runs its function.
+func (s *state) carryOut(op *operation.Operation, ep endpoint, c *call, unread error) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(unread, &tooLarge) {
+		return refuse(http.StatusRequestEntityTooLarge, "request.too_large", "The body is too large.")
+	}
+	if unread != nil {
+		return refuse(http.StatusBadRequest, "request.unreadable", "The body could not be read.")
+	}
+	if refusal := s.authorize(c); refusal != nil {
+		return *refusal
+	}
+	if refusal := c.decode(); refusal != nil {
+		return *refusal
+	}
+	if problems := c.check(ep); len(problems) > 0 {
+		return invalid(problems...)
+	}
+	return ep.handle(s, c)
+}

@@ -1,0 +1,140 @@
+package privicoretest
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// field is a parameter and the rule for it.
+type field struct {
+	name string
+	rule rule
+}
+
+// rule says what is wrong with a value, or "".
+type rule func(value any, given bool) string
+
+// problem is what is wrong with one field.
+type problem struct{ field, why string }
+
+const (
+	missing = "This field is missing."
+	blank   = "This value should not be blank."
+)
+
+// optional is a rule for a parameter that may be left out.
+func optional(r rule) rule {
+	return func(value any, given bool) string {
+		if !given {
+			return ""
+		}
+		return r(value, given)
+	}
+}
+
+// text is a string that says something.
+func text(value any, given bool) string {
+	if !given {
+		return missing
+	}
+	s, ok := value.(string)
+	switch {
+	case !ok:
+		return "This value should be a single string."
+	case strings.TrimSpace(s) == "":
+		return blank
+	}
+	return ""
+}
+
+// strong is a password that is not a weak one.
+func strong(value any, given bool) string {
+	if why := text(value, given); why != "" {
+		return why
+	}
+	password := value.(string)
+	first, _ := utf8.DecodeRuneInString(password)
+	if utf8.RuneCountInString(password) < 8 || strings.Trim(password, string(first)) == "" {
+		return "The password is too weak: at least 8 characters, not all the same."
+	}
+	return ""
+}
+
+var uuidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+func uuid(value any, given bool) string {
+	if why := text(value, given); why != "" {
+		return why
+	}
+	if !uuidPattern.MatchString(value.(string)) {
+		return "This is not a valid UUID."
+	}
+	return ""
+}
+
+// between is a whole number in a form.
+func between(least, most int) rule {
+	return func(value any, given bool) string {
+		if why := text(value, given); why != "" {
+			return why
+		}
+		if n, ok := whole(value); !ok || n < least || n > most {
+			return fmt.Sprintf("This value should be a whole number between %d and %d.", least, most)
+		}
+		return ""
+	}
+}
+
+// numberBetween is a whole number in JSON.
+func numberBetween(least, most int) rule {
+	return func(value any, given bool) string {
+		if !given {
+			return missing
+		}
+		_, number := value.(json.Number)
+		if n, ok := whole(value); !number || !ok || n < least || n > most {
+			return fmt.Sprintf("This value should be a whole number between %d and %d.", least, most)
+		}
+		return ""
+	}
+}
+
+// limit bounds seconds, sizes and attempts to what any client can hold.
+const limit = 1<<31 - 1
+
+var (
+	positive   = between(1, limit)
+	percentage = between(0, 100)
+)
+
+// strategy is one of the four ways to resolve a poll.
+func strategy(value any, given bool) string {
+	if why := text(value, given); why != "" {
+		return why
+	}
+	switch value {
+	case "unanimous", "consensus", "affirmative", minimumPercentage:
+		return ""
+	}
+	return "This is not a known strategy."
+}
+
+// textList is a list of strings in JSON, or name[] in a form; it may be empty.
+func textList(value any, given bool) string {
+	if !given {
+		return missing
+	}
+	list, ok := value.([]any)
+	if !ok {
+		return "This value should be a list of strings."
+	}
+	for _, item := range list {
+		if text(item, true) != "" {
+			return "This value should be a list of strings that are not blank."
+		}
+	}
+	return ""
+}

@@ -1,0 +1,118 @@
+package privicoretest
+
+import (
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/privicore/privicore-go/internal/operation"
+)
+
+// state is all that a server knows. One lock guards it; operations and the
+// effects of commands run under it.
+type state struct {
+	config config // never changes
+	cabKey string // never changes
+
+	mu       sync.Mutex
+	profiles map[string]*profile // by username
+	names    map[string]*command // the registration that holds a username
+	tokens   map[string]*token
+	devices  map[string]*device
+	commands map[string]*command
+	status   *rate.Limiter // nil: no limit
+
+	calls  map[*operation.Operation]int
+	faults map[*operation.Operation][]Fault
+
+	// finished is told of every outcome, under the lock: it must not block.
+	// The realtime channel pushes from here to the connections of
+	// command.owner. It may be nil.
+	finished func(*command)
+
+	closed bool
+	timers map[*time.Timer]struct{}
+	firing sync.WaitGroup // timers that have not been stopped
+}
+
+func newState(cfg config) (*state, error) {
+	_, cab, err := keyPair()
+	if err != nil {
+		return nil, err
+	}
+	s := &state{
+		config:   cfg,
+		cabKey:   cab,
+		profiles: make(map[string]*profile),
+		names:    make(map[string]*command),
+		tokens:   make(map[string]*token),
+		devices:  make(map[string]*device),
+		commands: make(map[string]*command),
+		calls:    make(map[*operation.Operation]int),
+		faults:   make(map[*operation.Operation][]Fault),
+		timers:   make(map[*time.Timer]struct{}),
+	}
+	if cfg.statusRate > 0 {
+		s.status = rate.NewLimiter(rate.Limit(cfg.statusRate), max(cfg.statusBurst, 1))
+	}
+	for _, who := range cfg.profiles {
+		switch {
+		case who.username == "" || who.password == "":
+			return nil, fmt.Errorf("a profile needs a username and a password")
+		case s.profiles[who.username] != nil:
+			return nil, fmt.Errorf("profile %q is there twice", who.username)
+		}
+		p := newProfile(who.username, who.password)
+		if _, p.key, err = keyPair(); err != nil {
+			return nil, err
+		}
+		s.profiles[who.username] = p
+	}
+	return s, nil
+}
+
+// later runs f under the lock after d, unless the server closes first. The
+// caller holds the lock.
+func (s *state) later(d time.Duration, f func()) {
+	if s.closed {
+		return
+	}
+	s.firing.Add(1)
+	var timer *time.Timer
+	timer = time.AfterFunc(d, func() {
+		defer s.firing.Done()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.timers, timer)
+		if !s.closed {
+			f()
+		}
+	})
+	s.timers[timer] = struct{}{}
+}
+
+// close stops every timer and waits for those that fire already.
+func (s *state) close() {
+	s.mu.Lock()
+	s.closed = true
+	for timer := range s.timers {
+		if timer.Stop() {
+			s.firing.Done()
+		}
+	}
+	clear(s.timers)
+	s.mu.Unlock()
+	s.firing.Wait()
+}
+
+// newID is a random UUID.
+func newID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

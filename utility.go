@@ -1,0 +1,68 @@
+package privicore
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/privicore/privicore-go/internal/operation"
+)
+
+// UtilityService is the section "Utility" of the API. Its operations need no
+// token.
+type UtilityService service
+
+// Health is how the server says it is.
+type Health struct {
+	answer
+	Status string `json:"status"` // "ok" if all is well
+}
+
+// Health asks whether the server is up: "Check server health".
+func (s *UtilityService) Health(ctx context.Context) (*Health, error) {
+	return value[Health](ctx, s.client, operation.UtilityHealth, params{})
+}
+
+// RequestStatus asks once how far a command is: "Request command id status". It
+// does not wait, and it is not held back by the pace that waits share; the
+// server limits the rate of this operation. That the command was rejected is in
+// the result, not in the error. An id that is no UUID gets ErrValidation, an
+// unknown one ErrNotFound, also in the first moments after a 202.
+func (s *UtilityService) RequestStatus(ctx context.Context, commandID string) (*CommandResult, error) {
+	op := operation.UtilityRequestStatus
+	if err := checkIdentifier(op, "commandId", commandID); err != nil {
+		return nil, err
+	}
+	p := params{path: commandID}
+	if s.client.statusByPost.Load() {
+		op, p = statusByPost(commandID)
+	}
+	resp, err := s.client.send(ctx, op, &p, "")
+	if e, ok := err.(*APIError); ok && e.StatusCode == http.StatusMethodNotAllowed {
+		// Older servers were asked by POST, with an empty object.
+		s.client.statusByPost.Store(true)
+		op, p = statusByPost(commandID)
+		resp, err = s.client.send(ctx, op, &p, "")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !json.Valid(resp.Body) && (len(resp.Body) > 0 || resp.StatusCode == http.StatusOK) {
+		return nil, unreadable(op, &p, resp, describeBody(resp, nil))
+	}
+	result := &CommandResult{ID: commandID, Messages: messagesIn(resp.Body), Body: resp.Body}
+	result.Status = statusOf(result.Messages)
+	if result.Status == "" {
+		result.Status = CommandSucceeded
+		if resp.StatusCode == http.StatusAccepted {
+			result.Status = CommandPending
+		}
+	}
+	return result, nil
+}
+
+func statusByPost(commandID string) (*operation.Operation, params) {
+	op := *operation.UtilityRequestStatus
+	op.Method, op.Encoding = http.MethodPost, operation.JSON
+	return &op, params{path: commandID, json: struct{}{}}
+}
