@@ -35,7 +35,12 @@ type Client struct {
 	Profile               *ProfileService
 	PublicKey             *PublicKeyService
 	Device                *DeviceService
+	Storage               *StorageService
 	VerifiedAuthenticator *VerifiedAuthenticatorService
+	OAuth                 *OAuthService
+	DataToken             *DataTokenService
+	Policy                *PolicyService
+	Voting                *VotingService
 
 	config    config
 	transport *transport.Transport
@@ -109,7 +114,12 @@ func newClient(cfg config, t *transport.Transport, p *pace) (*Client, error) {
 	c.Profile = (*ProfileService)(&s)
 	c.PublicKey = (*PublicKeyService)(&s)
 	c.Device = (*DeviceService)(&s)
+	c.Storage = (*StorageService)(&s)
 	c.VerifiedAuthenticator = (*VerifiedAuthenticatorService)(&s)
+	c.OAuth = (*OAuthService)(&s)
+	c.DataToken = (*DataTokenService)(&s)
+	c.Policy = (*PolicyService)(&s)
+	c.Voting = (*VotingService)(&s)
 	c.tokens = newTokens(c, cfg.auth)
 	c.channel = newChannel(c)
 	return c, nil

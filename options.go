@@ -20,6 +20,7 @@ type Option func(*config) error
 type config struct {
 	baseURL    string
 	wsURL      string
+	uploadURL  string
 	insecure   bool
 	auth       auth
 	httpClient *http.Client
@@ -78,6 +79,12 @@ func WithBaseURL(url string) Option {
 // outcomes are learned by polling alone.
 func WithWebSocketURL(url string) Option {
 	return func(c *config) error { c.wsURL = url; return nil }
+}
+
+// WithUploadURL sets the server to which payloads are streamed. It is needed
+// only where Privicore answers with an upload token instead of an upload URL.
+func WithUploadURL(url string) Option {
+	return func(c *config) error { c.uploadURL = url; return nil }
 }
 
 // WithToken sets the authorization token. Once it is dead, calls fail with
@@ -220,10 +227,29 @@ func (c *config) checkURLs() error {
 	if err := c.checkURL("base URL", c.baseURL, "https", "http"); err != nil {
 		return err
 	}
+	if c.uploadURL != "" {
+		if err := c.checkURL("upload URL", c.uploadURL, "https", "http"); err != nil {
+			return err
+		}
+	}
 	if c.wsURL == "" {
 		return nil
 	}
 	return c.checkURL("WebSocket URL", c.wsURL, "wss", "ws")
+}
+
+// checkFileURL looks at the URL of a file server, which an answer gave: what
+// is sent there is as worth protecting as what is sent to the base URL. It
+// returns what is wrong with it, or "".
+func (c *config) checkFileURL(raw string) string {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
+		return "is not an http or https URL"
+	case u.Scheme == "http" && !c.insecure && !isLoopback(u.Hostname()):
+		return "is plain http to another host; WithInsecureHTTP allows it"
+	}
+	return ""
 }
 
 // checkURL never quotes the URL: it may hold a password.

@@ -2,6 +2,7 @@ package privicoretest
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/privicore/privicore-go/internal/operation"
@@ -12,6 +13,10 @@ func (s *state) authorize(c *call) *answer {
 	switch c.op.Auth {
 	case operation.Token:
 		return s.authorizeToken(c)
+	case operation.Basic:
+		return s.authorizeBasic(c)
+	case operation.Raw:
+		return s.authorizeRaw(c)
 	}
 	return nil
 }
@@ -19,8 +24,7 @@ func (s *state) authorize(c *call) *answer {
 func (s *state) authorizeToken(c *call) *answer {
 	t := s.tokens[c.request.Header.Get("X-DPT-AUTHORIZATION")]
 	if t == nil || !time.Now().Before(t.expires) {
-		a := refuse(http.StatusUnauthorized, "profile.unauthorized", "Unauthorized.")
-		return &a
+		return unauthorized()
 	}
 	if t.profile.key == "" && c.op != operation.PublicKeyRegister {
 		a := refuse(http.StatusForbidden, "profile.not_active", "The profile has no public key yet.")
@@ -28,4 +32,46 @@ func (s *state) authorizeToken(c *call) *answer {
 	}
 	c.token, c.profile = t, t.profile
 	return nil
+}
+
+func unauthorized() *answer {
+	return new(refuse(http.StatusUnauthorized, "profile.unauthorized", "Unauthorized."))
+}
+
+// authorizeBasic takes the id and secret of an application. Where an access
+// token is obtained, the authorization code alone will do, as documented.
+func (s *state) authorizeBasic(c *call) *answer {
+	if id, secret, ok := c.request.BasicAuth(); ok {
+		if app := s.oauth.applications[id]; app != nil && app.secret == secret {
+			c.application = app
+			return nil
+		}
+	}
+	if c.op == operation.OAuthObtainAccessToken {
+		if g := s.oauth.codes[c.rawAuthorization()]; g != nil {
+			c.application = g.application
+			return nil
+		}
+	}
+	return unauthorized()
+}
+
+// authorizeRaw takes an access token that an application obtained. An expired
+// one still serves to get the next: that is what refreshing is for.
+func (s *state) authorizeRaw(c *call) *answer {
+	t := s.tokens[c.rawAuthorization()]
+	if t == nil || t.grant == nil {
+		return unauthorized()
+	}
+	if c.op != operation.OAuthRefreshAccessToken && !time.Now().Before(t.expires) {
+		return unauthorized()
+	}
+	c.token, c.profile = t, t.profile
+	return nil
+}
+
+// rawAuthorization is what follows "Basic" as it is.
+func (c *call) rawAuthorization() string {
+	value, _ := strings.CutPrefix(c.request.Header.Get("Authorization"), "Basic ")
+	return value
 }

@@ -24,7 +24,10 @@ type call struct {
 
 	profile *profile // whose token was sent
 	token   *token
-	params  map[string]any // string, json.Number, bool, nil, []any, map[string]any
+
+	application *application // whose credentials were sent
+
+	params map[string]any // string, json.Number, bool, nil, []any, map[string]any
 }
 
 // path is the parameter in the path.
@@ -162,7 +165,7 @@ func (c *call) check(ep endpoint) []problem {
 		return problems
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.params)) {
-		if !known[name] {
+		if !known[name] && !(ep.meta && strings.HasPrefix(name, "meta[")) {
 			problems = append(problems, problem{name, "This field was not expected."})
 		}
 	}

@@ -40,6 +40,7 @@ func serve(t *testing.T, opts ...privicoretest.Option) *privicoretest.Server {
 		privicoretest.WithProfile("alice", password),
 		privicoretest.WithLatency(time.Millisecond),
 		privicoretest.WithStatusLimit(0, 0),
+		privicoretest.WithStorageDevices(0),
 	}, opts...)
 	return privicoretest.NewServer(t, opts...)
 }

@@ -14,6 +14,7 @@ type command struct {
 	finished  bool
 	outcome   outcome
 	made      any // what it brought into being, for operations that ask later
+	ack       Ack // what happens to the messages about it
 }
 
 // outcome is how a command ended.
@@ -29,18 +30,25 @@ func rejected(reasons ...string) outcome { return outcome{rejected: true, messag
 // accept answers 202 and lets the effect happen later, under the lock. The
 // effect decides the outcome by the state it then finds.
 func (s *state) accept(c *call, effect func(cmd *command) outcome) answer {
-	cmd := &command{id: newID(), operation: c.op, owner: c.profile}
+	cmd := &command{id: newID(), operation: c.op, owner: c.profile, ack: c.fault.Ack}
 	s.commands[cmd.id] = cmd
+	s.announce(cmd)
+	end := func(o outcome) {
+		cmd.outcome, cmd.finished = o, true
+		s.acknowledge(cmd)
+	}
 	finish := func() {
 		if c.fault.Reject != nil {
-			cmd.outcome = rejected(c.fault.Reject...)
-		} else {
-			cmd.outcome = effect(cmd)
+			end(rejected(c.fault.Reject...))
+			return
 		}
-		cmd.finished = true
-		if s.finished != nil {
-			s.finished(cmd)
-		}
+		s.gate(c, func(denied []string) {
+			if denied != nil {
+				end(rejected(denied...))
+				return
+			}
+			end(effect(cmd))
+		})
 	}
 	switch latency := c.fault.Latency; {
 	case latency < 0:

@@ -1,7 +1,7 @@
 // Package privicoretest is a Privicore for tests and local use: a server that
 // keeps state, finishes commands later and refuses what the API refuses. It
-// speaks HTTP and nothing else, so a test in Go, curl and a client in another
-// language get the same answers.
+// speaks HTTP and WebSocket and nothing else, so a test in Go, curl and a
+// client in another language get the same answers.
 //
 //	func TestRemove(t *testing.T) {
 //		server := privicoretest.NewServer(t, privicoretest.WithProfile("alice", "correct horse"))
@@ -27,9 +27,32 @@
 //	refusal               {"message":"..."}              "machine.key"
 //	422                   {"message":..,"errors":{..}}   ["field: problem"]
 //	timestamps            +00:00                         Z
+//	correlationId         required                       may be missing
 //
 // Removing a device or an authenticator answers 202 without a body in both;
 // the id is in X-DPT-CAB-ID. [WithIDShape] moves the id of every 202.
+//
+// # WebSocket
+//
+// The proxy at [Server.WebSocketURL] tells every connection in a profile's
+// channel that a command has started and how it ended. [Fault.Ack] and
+// [Server.HoldAcks] lose, repeat, delay and reorder these messages,
+// [Server.Push] and its kin send any other. [Server.DropConnections],
+// [Server.Freeze], [Server.RefuseConnections], [Server.RefuseJoins] and
+// [Server.IgnoreJoins] are the ways in which a connection goes wrong.
+//
+//   - A refused request is answered with a status other than 200 and a message
+//     in data: 400 for what is not JSON in a text message, 422 for a missing
+//     field or an unknown action, 401 for a token that is not alive, 404 for
+//     leaving a channel that the connection is not in, 409 for joining a second
+//     one. The connection stays open. Joining again is answered like the first
+//     time.
+//   - A channel is left by its id or by a token of the profile, in both dialects.
+//   - The body of an outcome is the message of the command, a list if a
+//     rejection has several, or null.
+//   - The end of a token does not end the connections that joined with it.
+//   - A message is never left out for a slow connection: one that falls a
+//     million messages behind is closed.
 //
 // # Where the API's description is silent
 //

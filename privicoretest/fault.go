@@ -39,6 +39,9 @@ type Fault struct {
 
 	// IDShape replaces the server's.
 	IDShape IDShape
+
+	// Ack is for the messages about the command on the WebSocket channel.
+	Ack Ack
 }
 
 // replaces tells that the caller does not get the call's own answer.

@@ -7,6 +7,8 @@ type Option func(*config)
 
 type config struct {
 	addr          string
+	webSocketAddr string
+	idleTimeout   time.Duration
 	latency       time.Duration
 	tokenLifetime time.Duration
 	statusRate    float64
@@ -14,6 +16,12 @@ type config struct {
 	dialect       Dialect
 	shape         IDShape
 	profiles      []credentials
+
+	storageDevices int
+	bareStream     bool
+	speed          float64
+	policyLag      time.Duration
+	voter          func(Poll) bool
 }
 
 type credentials struct{ username, password string }
@@ -21,10 +29,16 @@ type credentials struct{ username, password string }
 func defaults() config {
 	return config{
 		addr:          "127.0.0.1:0",
+		webSocketAddr: "127.0.0.1:0",
 		latency:       20 * time.Millisecond,
 		tokenLifetime: time.Hour,
 		statusRate:    20,
 		statusBurst:   20,
+
+		storageDevices: 3,
+		speed:          1,
+		policyLag:      200 * time.Millisecond,
+		voter:          func(Poll) bool { return true },
 	}
 }
 
@@ -38,6 +52,18 @@ func WithProfile(username, password string) Option {
 // 127.0.0.1:0, takes a free port.
 func WithAddr(addr string) Option {
 	return func(c *config) { c.addr = addr }
+}
+
+// WithWebSocketAddr sets the host and port that the WebSocket proxy listens on.
+// The default, 127.0.0.1:0, takes a free port.
+func WithWebSocketAddr(addr string) Option {
+	return func(c *config) { c.webSocketAddr = addr }
+}
+
+// WithIdleTimeout drops a WebSocket connection over which nothing, pings
+// included, has gone either way for that long. The default, 0, never does.
+func WithIdleTimeout(d time.Duration) Option {
+	return func(c *config) { c.idleTimeout = d }
 }
 
 // WithLatency sets the time from accepting a command to its outcome. The

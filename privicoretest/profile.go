@@ -14,6 +14,10 @@ type profile struct {
 	devices            []*device
 	voting             voting
 	configurations     []*votingConfiguration
+	dataTokens         []*dataToken
+	applications       []*application
+	policies           []*policy
+	polls              []*poll
 }
 
 func newProfile(username, password string) *profile {
@@ -25,6 +29,7 @@ type token struct {
 	secret  string
 	profile *profile
 	expires time.Time
+	grant   *grant // nil unless an application obtained it
 }
 
 func (s *state) issue(p *profile) *token {

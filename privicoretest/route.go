@@ -15,6 +15,7 @@ type endpoint struct {
 	handle func(s *state, c *call) answer
 	fields []field
 	soft   bool // parameters beyond fields are accepted
+	meta   bool // and so is meta[...]
 }
 
 // endpoints are the operations that are served.
@@ -58,6 +59,46 @@ var endpoints = map[*operation.Operation]endpoint{
 	operation.AuthenticatorUpdateVotingConfiguration:   {handle: updateVotingConfiguration, fields: votingConfigurationFields},
 	operation.AuthenticatorListVotingConfigurations:    {handle: listVotingConfigurations},
 	operation.AuthenticatorRetrieveVotingConfiguration: {handle: retrieveVotingConfiguration},
+
+	operation.StorageRegister:    {handle: registerStorage, fields: []field{{"deviceIdentifier", text}}},
+	operation.StorageList:        {handle: listStorage},
+	operation.StorageSynchronize: {handle: synchronizeStorage, fields: []field{{"deviceIdentifier", text}}},
+	operation.StorageRemove:      {handle: removeStorage, fields: []field{{"deviceIdentifier", text}}},
+
+	operation.OAuthRegister:                  {handle: registerApplication, fields: []field{{"name", text}, {"redirectUri", absoluteURL}, {"scopes", commaList}}},
+	operation.OAuthConfiguration:             {handle: applicationConfiguration, fields: []field{{"applicationId", uuid}}},
+	operation.OAuthRequestAuthorizationCode:  {handle: requestCode, fields: []field{{"client_id", text}, {"nonce", text}, {"scope[]", textList}}},
+	operation.OAuthRetrieveAuthorizationCode: {handle: retrieveCode, fields: []field{{"id", uuid}, {"nonce", text}}},
+	operation.OAuthObtainAccessToken:         {handle: obtainAccessToken, fields: []field{{"authorization_code", text}}},
+	operation.OAuthList:                      {handle: listApplications},
+	operation.OAuthScope:                     {handle: applicationScope},
+	operation.OAuthRefreshAccessToken:        {handle: refreshAccessToken, fields: []field{{"refresh_token", text}}},
+
+	operation.DataTokenReserve:           {handle: reserve, fields: reserveFields, meta: true},
+	operation.DataTokenRetrieveTemporary: {handle: retrieveTemporary},
+	operation.DataTokenExchange:          {handle: exchange, fields: []field{{"temporaryTokenSpace", text}, {"data", inline}}},
+	operation.DataTokenUpload:            {}, // the file servers carry out
+	operation.DataTokenDownload:          {}, // these two
+	operation.DataTokenRequest:           {handle: requestData, fields: []field{{"token", text}}},
+	operation.DataTokenConfigureRiskMeta: {handle: configureRiskMeta, fields: []field{{"token", text}}, soft: true},
+	operation.DataTokenConfigureFileMeta: {handle: configureFileMeta, fields: fileMetaFields},
+	operation.DataTokenList:              {handle: listDataTokens, fields: listFields},
+	operation.DataTokenUpdate:            {handle: updateData, fields: []field{{"dataToken", text}, {"data", inline}, {"meta", optional(metaObject)}}},
+	operation.DataTokenUpdateMeta:        {handle: updateDataToken, fields: []field{{"token", text}, {"fileName", optional(text)}, {"extension", optional(given)}, {"context", optional(text)}}},
+	operation.DataTokenDelete:            {handle: deleteData, fields: []field{{"token", text}}},
+
+	operation.PolicyListTemplates:  {handle: listTemplates},
+	operation.PolicyRegister:       {handle: registerPolicy, fields: policyFields},
+	operation.PolicyActivate:       {handle: activatePolicy, fields: []field{{"policyId", text}}},
+	operation.PolicyDeactivate:     {handle: deactivatePolicy, fields: []field{{"policyId", text}}},
+	operation.PolicyRetrieve:       {handle: retrievePolicy},
+	operation.PolicyDelete:         {handle: deletePolicy, fields: []field{{"policyId", text}}},
+	operation.PolicyListActive:     {handle: listPolicies},
+	operation.PolicyListInactive:   {handle: listPolicies},
+	operation.PolicyListRegistered: {handle: listPolicies},
+
+	operation.VotingCreate:      {handle: createVoting, fields: votingFields},
+	operation.VotingCheckStatus: {handle: checkPollStatus},
 }
 
 // routes is the REST side of the server.

@@ -2,6 +2,7 @@ package privicoretest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log"
@@ -19,11 +20,15 @@ import (
 // goroutines.
 type Server struct {
 	URL          string // of REST, without a slash at the end
-	WebSocketURL string // of the WebSocket proxy; empty while there is none
+	WebSocketURL string // of the WebSocket proxy
+	UploadURL    string // of the server that takes uploads, likewise
+	DownloadURL  string // of the server that sends data, likewise
 
-	state    *state
-	http     *http.Server
-	complain func(format string, args ...any) // about a wrong use of the server
+	state     *state
+	http      *http.Server
+	websocket *http.Server
+	files     [2]*http.Server                  // upload and download
+	complain  func(format string, args ...any) // about a wrong use of the server
 
 	stop    context.CancelFunc // ends stopped, and with it every delay
 	stopped context.Context    // of all requests
@@ -64,12 +69,24 @@ func Start(opts ...Option) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	webSockets, err := net.Listen("tcp", cfg.webSocketAddr)
+	if err != nil {
+		listener.Close()
+		return nil, err
+	}
 
 	s := &Server{URL: "http://" + reachable(listener.Addr()), state: state}
 	s.complain = func(format string, args ...any) {
 		slog.Error("privicoretest: " + fmt.Sprintf(format, args...))
 	}
 	s.stopped, s.stop = context.WithCancel(context.Background())
+	host, _, _ := net.SplitHostPort(cfg.addr)
+	if err := s.listenFiles(host); err != nil {
+		s.stop()
+		listener.Close()
+		webSockets.Close()
+		return nil, err
+	}
 	s.http = &http.Server{
 		Handler:           s.whileOpen(s.routes()),
 		BaseContext:       func(net.Listener) context.Context { return s.stopped },
@@ -77,6 +94,7 @@ func Start(opts ...Option) (*Server, error) {
 		ErrorLog:          log.New(io.Discard, "", 0), // clients that hang up are the tests' business
 	}
 	s.running.Go(func() { s.http.Serve(listener) })
+	s.listenWebSocket(webSockets)
 	return s, nil
 }
 
@@ -89,8 +107,13 @@ func (s *Server) Close() {
 		s.stop()
 		s.gate.Unlock()
 		s.http.Close()
+		s.websocket.Close()
+		for _, files := range s.files {
+			files.Close()
+		}
 		s.running.Wait()
 		s.state.close()
+		s.state.removeFiles()
 	})
 }
 
@@ -103,6 +126,14 @@ func (s *Server) Next(operation string, f Fault) {
 	if op == nil {
 		s.complain("no operation %q", operation)
 		return
+	}
+	if f.Ack.Body != nil {
+		body, err := json.Marshal(f.Ack.Body)
+		if err != nil {
+			s.complain("the body of an ack: %v", err)
+			return
+		}
+		f.Ack.Body = json.RawMessage(body)
 	}
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()

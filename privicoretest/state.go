@@ -28,10 +28,10 @@ type state struct {
 	calls  map[*operation.Operation]int
 	faults map[*operation.Operation][]Fault
 
-	// finished is told of every outcome, under the lock: it must not block.
-	// The realtime channel pushes from here to the connections of
-	// command.owner. It may be nil.
-	finished func(*command)
+	proxy proxy
+	vault vault
+	oauth oauth
+	polls map[string]*poll
 
 	closed bool
 	timers map[*time.Timer]struct{}
@@ -39,6 +39,12 @@ type state struct {
 }
 
 func newState(cfg config) (*state, error) {
+	switch {
+	case cfg.storageDevices < 0:
+		return nil, fmt.Errorf("%d storage devices", cfg.storageDevices)
+	case !(cfg.speed > 0):
+		return nil, fmt.Errorf("a speed of %v", cfg.speed)
+	}
 	_, cab, err := keyPair()
 	if err != nil {
 		return nil, err
@@ -54,6 +60,10 @@ func newState(cfg config) (*state, error) {
 		calls:    make(map[*operation.Operation]int),
 		faults:   make(map[*operation.Operation][]Fault),
 		timers:   make(map[*time.Timer]struct{}),
+		proxy:    newProxy(),
+		vault:    newVault(),
+		oauth:    newOAuth(),
+		polls:    make(map[string]*poll),
 	}
 	if cfg.statusRate > 0 {
 		s.status = rate.NewLimiter(rate.Limit(cfg.statusRate), max(cfg.statusBurst, 1))
@@ -69,6 +79,7 @@ func newState(cfg config) (*state, error) {
 		if _, p.key, err = keyPair(); err != nil {
 			return nil, err
 		}
+		s.equip(p, cfg.storageDevices)
 		s.profiles[who.username] = p
 	}
 	return s, nil

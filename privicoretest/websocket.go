@@ -2,71 +2,22 @@ package privicoretest
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"log"
 	"net"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/coder/websocket"
 )
 
-// proxy is the WebSocket side of the state, under the same lock: what a
-// connection is told has the order in which things happened.
-type proxy struct {
-	channels map[*profile]*channel
-	open     map[*connection]struct{}
-	joins    int
-
-	noHandshake times // refuse the handshake with an HTTP status
-	noJoin      times // refuse a join with a status
-	noAnswer    times // leave a join unanswered
-
-	holding bool
-	held    []ack
-}
-
-func newProxy() proxy {
-	return proxy{channels: make(map[*profile]*channel), open: make(map[*connection]struct{})}
-}
-
-// channel is where the messages for a profile go.
-type channel struct {
-	id     string
-	joined []*connection
-}
-
-// channel of a profile; it stays the same as long as the server runs.
-func (p *proxy) channel(of *profile) *channel {
-	ch := p.channels[of]
-	if ch == nil {
-		ch = &channel{id: newID()}
-		p.channels[of] = ch
-	}
-	return ch
-}
-
-// times is a misbehaviour that wears off.
-type times struct{ left, status int }
-
-func (t *times) take() bool {
-	if t.left <= 0 {
-		return false
-	}
-	t.left--
-	return true
-}
-
-// listenWebSocket serves the proxy on a port of its own.
+// listenWebSocket serves the proxy, on a port of its own.
 func (s *Server) listenWebSocket(listener net.Listener) {
 	s.WebSocketURL = "ws://" + reachable(listener.Addr())
 	s.websocket = &http.Server{
 		Handler:           s.whileOpen(http.HandlerFunc(s.connect)),
-		BaseContext:       func(net.Listener) context.Context { return s.stopped },
-		ConnContext:       rememberWire,
+		ConnContext:       withWire,
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          log.New(io.Discard, "", 0),
 	}
@@ -75,74 +26,115 @@ func (s *Server) listenWebSocket(listener net.Listener) {
 
 // connect serves one connection until it ends.
 func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
-	if status := s.state.refusesHandshake(); status != 0 {
+	if status := s.state.refusedHandshake(); status != 0 {
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(status)
-		io.WriteString(w, "<html><body>"+http.StatusText(status)+"</body></html>")
+		io.WriteString(w, "<html><body>"+http.StatusText(status)+"</body></html>\n")
 		return
 	}
-	// Any page may connect: it takes a token to hear something.
+	// Any page may connect: without a token it hears nothing.
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
 		return
 	}
 	conn.SetReadLimit(maxBody)
-	c := &connection{conn: conn, wire: wireOf(r), wake: make(chan struct{}, 1)}
-	s.state.opened(c)
-	defer s.state.closed_(c)
+	c := &connection{conn: conn, wire: wireOf(r.Context()), wake: make(chan struct{}, 1)}
+	s.state.connected(c)
+	defer s.state.disconnected(c)
 	c.serve(s.stopped, s.state.dialogue)
 }
 
-func (s *state) refusesHandshake() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.proxy.noHandshake.take() {
-		return s.proxy.noHandshake.status
-	}
-	return 0
-}
-
-func (s *state) connected(c *connection) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.proxy.open[c] = struct{}{}
-}
-
-func (s *state) disconnected(c *connection) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.proxy.open, c)
-	s.proxy.part(c)
-}
-
-// part takes a connection out of its channel.
-func (p *proxy) part(c *connection) {
-	if ch := c.joined; ch != nil {
-		ch.joined = slices.DeleteFunc(ch.joined, func(other *connection) bool { return other == c })
-		c.joined = nil
-	}
-}
-
-// push sends a message of that type to every connection in the profile's
-// channel. It takes data over. The caller holds the lock.
-func (s *state) push(p *profile, messageType string, data map[string]any) error {
-	ch := s.proxy.channels[p]
-	if ch == nil || len(ch.joined) == 0 {
-		return nil
-	}
-	data["type"] = messageType
-	encoded, err := json.Marshal(map[string]any{"data": data})
+// Push sends a message, as JSON, to every connection that has joined the
+// channel of that profile. It does not wait until they have it. A profile that
+// the server does not have, or a message that cannot be JSON, is treated like
+// an unknown operation in Next.
+func (s *Server) Push(username string, message any) {
+	data, err := json.Marshal(message)
 	if err != nil {
-		return err
+		s.complain("push: %v", err)
+		return
 	}
-	ch.send(message{websocket.MessageText, encoded})
-	return nil
+	s.pushFrame(username, frame{websocket.MessageText, data})
 }
 
-// send queues a message for every connection in the channel. Nobody changes
-// its bytes after that.
-func (ch *channel) send(m message) {
-	for _, c := range ch.joined {
-		c.send(m)
+// PushRaw is Push for a text or binary message of any bytes.
+func (s *Server) PushRaw(username string, binary bool, data []byte) {
+	kind := websocket.MessageText
+	if binary {
+		kind = websocket.MessageBinary
 	}
+	s.pushFrame(username, frame{kind, bytes.Clone(data)})
+}
+
+// PushUnframed writes bytes where a WebSocket frame should begin, between two
+// messages: a broken frame, or one that never ends.
+func (s *Server) PushUnframed(username string, data []byte) {
+	s.pushFrame(username, frame{unframed, bytes.Clone(data)})
+}
+
+func (s *Server) pushFrame(username string, f frame) {
+	if !s.state.pushTo(username, f) {
+		s.complain("no profile %q", username)
+	}
+}
+
+// Joins tells how often a connection has asked to join a channel, refused and
+// unanswered ones included.
+func (s *Server) Joins() int {
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	return s.state.proxy.joins
+}
+
+// Connections tells how many WebSocket connections are open now.
+func (s *Server) Connections() int {
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	return len(s.state.proxy.open)
+}
+
+// DropConnections closes all WebSocket connections under the client: without
+// a close frame, and without what was not yet sent. New ones are welcome.
+func (s *Server) DropConnections() {
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	for c := range s.state.proxy.open {
+		s.state.proxy.drop(c)
+		c.wire.Conn.Close() // the wire would first send what it has
+	}
+}
+
+// Freeze makes all WebSocket connections that are open now like those to a
+// dead host: nothing is answered or sent any more, pings included, and what
+// comes in is lost. They stay open until the client or the server closes them.
+func (s *Server) Freeze() {
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	for c := range s.state.proxy.open {
+		c.wire.frozen.Store(true)
+	}
+}
+
+// RefuseConnections answers the next n WebSocket handshakes with an HTTP status
+// and a page, like a proxy in the way. It replaces what an earlier call left.
+func (s *Server) RefuseConnections(n, status int) {
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	s.state.proxy.noHandshake = next{n, status}
+}
+
+// RefuseJoins answers the next n joins with that status, whatever their token.
+// It replaces what an earlier call left.
+func (s *Server) RefuseJoins(n, status int) {
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	s.state.proxy.noJoin = next{n, status}
+}
+
+// IgnoreJoins never answers the next n joins, nor carries them out. It replaces
+// what an earlier call left.
+func (s *Server) IgnoreJoins(n int) {
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	s.state.proxy.noAnswer = next{left: n}
 }

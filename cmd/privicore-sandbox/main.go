@@ -3,6 +3,7 @@
 //
 //	$ privicore-sandbox
 //	PRIVICORE_API_URL=http://127.0.0.1:8009
+//	PRIVICORE_WS_URL=ws://127.0.0.1:8083
 //	PRIVICORE_USERNAME=demo
 //	PRIVICORE_PASSWORD=demo-password
 //
@@ -38,7 +39,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("privicore-sandbox", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:8009", "`host:port` of the REST API")
-	flags.String("ws-addr", "127.0.0.1:8083", "`host:port` of the WebSocket proxy, not served yet")
+	wsAddr := flags.String("ws-addr", "127.0.0.1:8083", "`host:port` of the WebSocket proxy")
 	username := flags.String("username", "demo", "of the profile to start with")
 	password := flags.String("password", "demo-password", "of the profile to start with")
 	latency := flags.Duration("latency", 20*time.Millisecond, "time from accepting a command to its outcome")
@@ -62,6 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	server, err := privicoretest.Start(
 		privicoretest.WithAddr(*addr),
+		privicoretest.WithWebSocketAddr(*wsAddr),
 		privicoretest.WithProfile(*username, *password),
 		privicoretest.WithLatency(*latency),
 		privicoretest.WithDialect(dialect),
@@ -73,9 +75,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	defer server.Close()
 
 	assign(stdout, "PRIVICORE_API_URL", server.URL)
-	if server.WebSocketURL != "" {
-		assign(stdout, "PRIVICORE_WS_URL", server.WebSocketURL)
-	}
+	assign(stdout, "PRIVICORE_WS_URL", server.WebSocketURL)
 	assign(stdout, "PRIVICORE_USERNAME", *username)
 	assign(stdout, "PRIVICORE_PASSWORD", *password)
 	<-ctx.Done()

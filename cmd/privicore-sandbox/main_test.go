@@ -4,13 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -43,7 +46,7 @@ func start(t *testing.T, args ...string) (printed map[string]string, stop func()
 
 func TestRun(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	printed, stop := start(t, "-addr", "127.0.0.1:0", "-username", "alice", "-password", "correct-horse")
+	printed, stop := start(t, "-addr", "127.0.0.1:0", "-ws-addr", "127.0.0.1:0", "-username", "alice", "-password", "correct-horse")
 	assert.Equal(t, "alice", printed["PRIVICORE_USERNAME"])
 	assert.Equal(t, "correct-horse", printed["PRIVICORE_PASSWORD"])
 
@@ -52,18 +55,35 @@ func TestRun(t *testing.T) {
 	answer, err := client.PostForm(printed["PRIVICORE_API_URL"]+"/profile/authenticate",
 		url.Values{"username": {"alice"}, "password": {"correct-horse"}})
 	require.NoError(t, err)
+	var authorized struct{ AuthorizationToken string }
+	require.NoError(t, json.NewDecoder(answer.Body).Decode(&authorized))
 	answer.Body.Close()
 	assert.Equal(t, 200, answer.StatusCode)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	conn, _, err := websocket.Dial(ctx, printed["PRIVICORE_WS_URL"], nil)
+	require.NoError(t, err)
+	defer conn.CloseNow()
+	join := `{"action":"joinChannel","correlationId":"1","data":{"authorizationToken":"` + authorized.AuthorizationToken + `"}}`
+	require.NoError(t, conn.Write(ctx, websocket.MessageText, []byte(join)))
+	_, joined, err := conn.Read(ctx)
+	require.NoError(t, err)
+	assert.Contains(t, string(joined), "Successfully joined profile channel.")
 	assert.Equal(t, 0, stop())
 }
 
 func TestRunBusyPort(t *testing.T) {
-	printed, stop := start(t, "-addr", "127.0.0.1:0")
-	busy := strings.TrimPrefix(printed["PRIVICORE_API_URL"], "http://")
-	var stdout, stderr bytes.Buffer
-	assert.Equal(t, 1, run(t.Context(), []string{"-addr", busy}, &stdout, &stderr))
-	assert.Contains(t, stderr.String(), "address already in use")
-	assert.Empty(t, stdout.String())
+	printed, stop := start(t, "-addr", "127.0.0.1:0", "-ws-addr", "127.0.0.1:0")
+	for flag, url := range map[string]string{"-addr": "PRIVICORE_API_URL", "-ws-addr": "PRIVICORE_WS_URL"} {
+		_, busy, _ := strings.Cut(printed[url], "://")
+		var stdout, stderr bytes.Buffer
+		// The last of two equal flags counts.
+		args := []string{"-addr", "127.0.0.1:0", "-ws-addr", "127.0.0.1:0", flag, busy}
+		assert.Equal(t, 1, run(t.Context(), args, &stdout, &stderr), flag)
+		assert.Contains(t, stderr.String(), "address already in use", flag)
+		assert.Empty(t, stdout.String(), flag)
+	}
 	assert.Equal(t, 0, stop())
 }
 
@@ -77,7 +97,7 @@ func TestRunWrongFlags(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	assert.Equal(t, 0, run(t.Context(), []string{"-h"}, &stdout, &stderr))
 	assert.Contains(t, stderr.String(), "-ws-addr")
-	assert.Equal(t, 1, run(t.Context(), []string{"-addr", "127.0.0.1:0", "-username", ""}, &stdout, &stderr))
+	assert.Equal(t, 1, run(t.Context(), []string{"-addr", "127.0.0.1:0", "-ws-addr", "127.0.0.1:0", "-username", ""}, &stdout, &stderr))
 }
 
 func TestAssignIsShell(t *testing.T) {

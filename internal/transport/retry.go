@@ -86,7 +86,7 @@ func RetryAfter(header http.Header) (time.Duration, bool) {
 	if value == "" {
 		return 0, false
 	}
-	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil {
+	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil || errors.Is(err, strconv.ErrRange) {
 		return time.Duration(max(seconds, 0)) * time.Second, true
 	}
 	if date, err := http.ParseTime(value); err == nil {

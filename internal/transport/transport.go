@@ -5,6 +5,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -20,6 +22,9 @@ import (
 
 // MaxAnswer bounds the body of an answer, in bytes.
 const MaxAnswer = 16 << 20
+
+// maxHint bounds the memory that is taken on the word of a Content-Length.
+const maxHint = 1 << 20
 
 // ErrTooLarge means that an answer is longer than MaxAnswer.
 var ErrTooLarge = fmt.Errorf("answer is larger than %d MiB", MaxAnswer>>20)
@@ -110,6 +115,14 @@ func (t *Transport) Do(ctx context.Context, r *Request) (*Response, error) {
 		return nil, &Error{Err: withoutURL(err)}
 	}
 	req.Header = r.Header
+	if !r.Repeat && r.Method == http.MethodGet {
+		// net/http sends a GET again by itself when a used connection breaks,
+		// unless there is a body that it cannot get anew.
+		if err := req.SetBody(func() (io.Reader, error) { return strings.NewReader(""), nil }); err != nil {
+			return nil, &Error{Err: err}
+		}
+		req.GetBody = nil
+	}
 
 	// The policy has to know the call, so it, and the thin client around it,
 	// are made for each.
@@ -128,7 +141,11 @@ func (t *Transport) Do(ctx context.Context, r *Request) (*Response, error) {
 	resp, err := client.Do(req)
 	var answer *Response
 	if err == nil {
-		answer, err = read(resp)
+		answer, err = read(resp, r.Method)
+	}
+	// net/http reports the cause of a context in place of its error.
+	if ended := ctx.Err(); err != nil && ended != nil && !errors.Is(err, ended) {
+		err = fmt.Errorf("%w: %w", ended, withoutURL(err))
 	}
 	t.log(ctx, r, req.URL.Path, answer, err, policy.sent, started)
 	if err != nil {
@@ -137,25 +154,29 @@ func (t *Transport) Do(ctx context.Context, r *Request) (*Response, error) {
 	return answer, nil
 }
 
-func read(resp *http.Response) (*Response, error) {
+func read(resp *http.Response, method string) (*Response, error) {
 	defer resp.Body.Close()
 	answer := &Response{StatusCode: resp.StatusCode, Header: resp.Header}
+	if method == http.MethodHead || resp.StatusCode == http.StatusSwitchingProtocols {
+		// The length is not that of a body, or the body is the connection.
+		return answer, nil
+	}
 	if resp.ContentLength > MaxAnswer {
 		return nil, ErrTooLarge
 	}
+	// The length is a hint only: a RoundTripper that unpacks the body may have
+	// left it as it was.
+	var body bytes.Buffer
 	if resp.ContentLength > 0 {
-		answer.Body = make([]byte, resp.ContentLength)
-		_, err := io.ReadFull(resp.Body, answer.Body)
-		return answer, err
+		body.Grow(int(min(resp.ContentLength, maxHint)) + bytes.MinRead)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
-	if err != nil {
+	if _, err := body.ReadFrom(io.LimitReader(resp.Body, MaxAnswer+1)); err != nil {
 		return nil, err
 	}
-	if len(body) > MaxAnswer {
+	if body.Len() > MaxAnswer {
 		return nil, ErrTooLarge
 	}
-	answer.Body = body
+	answer.Body = body.Bytes()
 	return answer, nil
 }
 
@@ -178,13 +199,18 @@ func (t *Transport) log(ctx context.Context, r *Request, path string, answer *Re
 
 // withoutURL takes the URL out of an error of net/http: it may hold a token.
 func withoutURL(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		if errors.Is(e.Err, context.DeadlineExceeded) || !e.Timeout() {
-			return e.Err
-		}
-		return fmt.Errorf("timeout: %w", e.Err)
+	outer, ok := errors.AsType[*url.Error](err)
+	if !ok {
+		return err
 	}
-	return err
+	inner := outer.Err
+	for e, ok := errors.AsType[*url.Error](inner); ok; e, ok = errors.AsType[*url.Error](inner) {
+		inner = e.Err // a RoundTripper that is a client itself
+	}
+	if errors.Is(inner, context.DeadlineExceeded) || !outer.Timeout() {
+		return inner
+	}
+	return fmt.Errorf("timeout: %w", inner)
 }
 
 // neverSent tells that no byte of the call can have reached the server.

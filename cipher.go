@@ -1,0 +1,124 @@
+package privicore
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// A Cipher encrypts payloads before they leave the application and decrypts
+// them when they are back. Privicore never sees the key. AESGCM is for payloads
+// that fit into memory; the package agecipher has one for files of any size.
+type Cipher interface {
+	// Encrypt returns a writer that writes the ciphertext of what it is given
+	// to dst. The ciphertext is complete when Close has returned.
+	Encrypt(dst io.Writer) (io.WriteCloser, error)
+	// Decrypt returns a reader of the plaintext of src. It must not return a
+	// byte that it has not authenticated, and must end with an error other
+	// than io.EOF if the ciphertext is not whole.
+	Decrypt(src io.Reader) (io.Reader, error)
+}
+
+// MaxAESGCM is the largest plaintext that AESGCM takes, in bytes: it is sealed
+// as a whole, so that it is in memory twice.
+const MaxAESGCM = 64 << 20
+
+const gcmOverhead = 12 + 16 // IV and tag
+
+// ErrDecrypt means that a ciphertext cannot be decrypted: it was altered or
+// truncated, or the key is another one. None of its plaintext was returned.
+var ErrDecrypt = errors.New("ciphertext is altered or incomplete, or the key is wrong")
+
+// ErrTooLarge means that a payload is larger than its Cipher or its way to the
+// server can take.
+var ErrTooLarge = errors.New("payload is too large")
+
+// AESGCM is AES-256-GCM with a fresh random IV for each payload, in the layout
+// that other Privicore clients use: 12 bytes IV, ciphertext, 16 bytes tag. One
+// key should not encrypt more than 2³² payloads.
+type AESGCM struct{ aead cipher.AEAD }
+
+// NewAESGCM returns the Cipher for a key of 32 bytes.
+func NewAESGCM(key []byte) (*AESGCM, error) {
+	if len(key) != 32 {
+		return nil, &ValidationError{Operation: "AES-256-GCM", Field: "key", Reason: fmt.Sprintf("has %d bytes, not 32", len(key))}
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	// The IV is made and put in front by the standard library.
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return nil, err
+	}
+	return &AESGCM{aead}, nil
+}
+
+// Format keeps the key out of what fmt prints.
+func (c *AESGCM) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "AES-256-GCM") }
+
+// Seal returns the ciphertext of a payload of at most MaxAESGCM bytes.
+func (c *AESGCM) Seal(plaintext []byte) ([]byte, error) {
+	if len(plaintext) > MaxAESGCM {
+		return nil, fmt.Errorf("%w: AES-256-GCM takes up to %d bytes", ErrTooLarge, MaxAESGCM)
+	}
+	return c.aead.Seal(make([]byte, 0, len(plaintext)+gcmOverhead), nil, plaintext, nil), nil
+}
+
+// Open returns the plaintext of what Seal returned. The error matches
+// ErrDecrypt.
+func (c *AESGCM) Open(ciphertext []byte) ([]byte, error) {
+	plaintext, err := c.aead.Open(nil, nil, ciphertext, nil)
+	if err != nil {
+		return nil, ErrDecrypt
+	}
+	return plaintext, nil
+}
+
+// Encrypt implements Cipher. Nothing is written before Close.
+func (c *AESGCM) Encrypt(dst io.Writer) (io.WriteCloser, error) {
+	return &sealer{cipher: c, dst: dst}, nil
+}
+
+type sealer struct {
+	cipher *AESGCM
+	dst    io.Writer
+	buf    bytes.Buffer
+}
+
+func (s *sealer) Write(p []byte) (int, error) {
+	if s.buf.Len()+len(p) > MaxAESGCM {
+		return 0, fmt.Errorf("%w: AES-256-GCM takes up to %d bytes; use agecipher", ErrTooLarge, MaxAESGCM)
+	}
+	return s.buf.Write(p)
+}
+
+func (s *sealer) Close() error {
+	ciphertext, err := s.cipher.Seal(s.buf.Bytes())
+	if err != nil {
+		return err
+	}
+	_, err = s.dst.Write(ciphertext)
+	return err
+}
+
+// Decrypt implements Cipher. It reads all of src, up to the largest ciphertext
+// there can be, before it returns.
+func (c *AESGCM) Decrypt(src io.Reader) (io.Reader, error) {
+	ciphertext, err := io.ReadAll(io.LimitReader(src, MaxAESGCM+gcmOverhead+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(ciphertext) > MaxAESGCM+gcmOverhead:
+		return nil, fmt.Errorf("%w: not made by AES-256-GCM here", ErrTooLarge)
+	}
+	plaintext, err := c.Open(ciphertext)
+	if err != nil {
+		return nil, err
+	}
+	return bytes.NewReader(plaintext), nil
+}

@@ -1,0 +1,111 @@
+package privicoretest
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+var reserveFields = []field{
+	{"context", text},
+	{"ttl", optional(between(1, maxTTL))},
+	{"meta", optional(given)},
+}
+
+var fileMetaFields = []field{
+	{"token", text},
+	{"fileName", text},
+	{"extension", given},
+	{"context", text},
+	{"size", byteCount},
+	{"path", given},
+}
+
+// given is a string that has to be there but may be empty: a file may have no
+// extension.
+func given(value any, given bool) string {
+	if !given {
+		return missing
+	}
+	if _, ok := value.(string); !ok {
+		return "This value should be a single string."
+	}
+	return ""
+}
+
+// byteCount is a number of bytes, which may be larger than other numbers.
+func byteCount(value any, given bool) string {
+	if why := text(value, given); why != "" {
+		return why
+	}
+	if n, err := strconv.ParseInt(value.(string), 10, 64); err != nil || n < 0 {
+		return "This value should be a number of bytes."
+	}
+	return ""
+}
+
+// inline is a payload that travels in a parameter.
+func inline(value any, given bool) string {
+	if why := text(value, given); why != "" {
+		return why
+	}
+	data, err := base64.StdEncoding.DecodeString(value.(string))
+	switch {
+	case err != nil:
+		return "This value is not valid base64."
+	case len(data) > inlineLimit:
+		return fmt.Sprintf("This value is too large: at most %d bytes before base64.", inlineLimit)
+	}
+	return ""
+}
+
+// metaObject is what is told of data in JSON: three groups of names.
+func metaObject(value any, given bool) string {
+	groups, ok := value.(map[string]any)
+	if !ok {
+		return "This value should be an object."
+	}
+	for name, group := range groups {
+		switch name {
+		case "information_security_risk", "file", "data":
+		default:
+			return "There is no " + name + " here."
+		}
+		if _, ok := group.(map[string]any); !ok {
+			return name + " should be an object."
+		}
+	}
+	return ""
+}
+
+// freeMeta is what a form tells of data, in any form: meta with JSON or with a
+// text, or meta[a][b] as PHP writes it.
+func freeMeta(params map[string]any) map[string]string {
+	meta := make(map[string]string)
+	for name, v := range params {
+		if path, ok := strings.CutPrefix(name, "meta["); ok {
+			path = strings.TrimSuffix(strings.TrimSuffix(path, "[]"), "]")
+			meta[strings.ReplaceAll(path, "][", ".")] = fmt.Sprint(v)
+		}
+	}
+	if sent, ok := params["meta"].(string); ok {
+		var object map[string]any
+		if json.Unmarshal([]byte(sent), &object) == nil {
+			flatten(meta, "", object)
+		}
+	}
+	return meta
+}
+
+// flatten writes nested objects as "a.b".
+func flatten(into map[string]string, prefix string, object map[string]any) {
+	for name, v := range object {
+		if nested, ok := v.(map[string]any); ok {
+			flatten(into, prefix+name+".", nested)
+			continue
+		}
+		into[prefix+name] = fmt.Sprint(v)
+	}
+}

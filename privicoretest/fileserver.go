@@ -1,0 +1,179 @@
+package privicoretest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/privicore/privicore-go/internal/operation"
+)
+
+// listenFiles opens the two file servers, on free ports of the host that REST
+// is on. They serve once serveFiles is called.
+func (s *Server) listenFiles(host string) (err error) {
+	var listeners [2]net.Listener
+	for i := range listeners {
+		if listeners[i], err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
+			if i > 0 {
+				listeners[0].Close()
+			}
+			return err
+		}
+	}
+	s.UploadURL = "http://" + reachable(listeners[0].Addr())
+	s.DownloadURL = "http://" + reachable(listeners[1].Addr())
+	s.state.vault.uploadURL, s.state.vault.downloadURL = s.UploadURL, s.DownloadURL
+	for i, handler := range []http.Handler{
+		s.fileServer(operation.DataTokenUpload, s.upload),
+		s.fileServer(operation.DataTokenDownload, s.download),
+	} {
+		server := &http.Server{
+			Handler:           s.whileOpen(handler),
+			BaseContext:       func(net.Listener) context.Context { return s.stopped },
+			ReadHeaderTimeout: 10 * time.Second,
+			ErrorLog:          log.New(io.Discard, "", 0),
+		}
+		s.files[i] = server
+		s.running.Go(func() { server.Serve(listeners[i]) })
+	}
+	return nil
+}
+
+// transfer carries out a call of a file server. It answers by itself if it
+// returns nil.
+type transfer func(w http.ResponseWriter, r *http.Request, fault Fault) *answer
+
+// fileServer serves one operation at the root.
+func (s *Server) fileServer(op *operation.Operation, carryOut transfer) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != op.Method {
+			w.Header().Set("Allow", op.Method)
+			s.state.write(w, refuse(http.StatusMethodNotAllowed, "request.method_not_allowed", "This method is not allowed here."))
+			return
+		}
+		fault := s.state.begin(op)
+		if pause(r.Context(), fault.Delay) != nil || fault.Drop && !fault.AfterEffect {
+			drop(w)
+			return
+		}
+		if fault.replaces() && !fault.AfterEffect {
+			// A caller that is still sending would not see the answer.
+			io.Copy(io.Discard, r.Body)
+			fault.answer(w)
+			return
+		}
+		a := carryOut(w, r, fault)
+		switch {
+		case fault.replaces():
+			fault.answer(w)
+		case a != nil:
+			io.Copy(io.Discard, r.Body)
+			s.state.write(w, *a)
+		}
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.state.write(w, refuse(http.StatusNotFound, "request.not_found", "There is nothing at this path."))
+	})
+	return mux
+}
+
+func deadStream() *answer {
+	a := refuse(http.StatusUnauthorized, "stream.unauthorized", "The token is unknown, was used or has expired.")
+	return &a
+}
+
+// upload takes the data for a temporary token. Beginning it uses the token up,
+// so what is interrupted has to start from a new reservation.
+func (s *Server) upload(w http.ResponseWriter, r *http.Request, fault Fault) *answer {
+	c := &call{op: operation.DataTokenUpload, request: r}
+	if refusal := c.expect("application/octet-stream"); refusal != nil {
+		return refusal
+	}
+	sp, refusal := s.state.takeStream(r.URL.Query().Get("auth"))
+	if refusal != nil {
+		return refusal
+	}
+	p, err := s.state.spool(r.Body)
+	if err != nil {
+		a := refuse(http.StatusInternalServerError, "stream.not_stored", "The data could not be stored.")
+		if r.Context().Err() != nil || errors.Is(err, io.ErrUnexpectedEOF) {
+			a = refuse(http.StatusBadRequest, "request.unreadable", "The body could not be read.")
+		}
+		return &a
+	}
+	a := s.state.receive(sp, p)
+	return &a
+}
+
+// takeStream uses up an upload token.
+func (s *state) takeStream(token string) (*space, *answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sp := s.vault.streams[token]
+	switch {
+	case sp == nil:
+		return nil, deadStream()
+	case !sp.owner.hasStorage():
+		return nil, new(refuse(http.StatusUnprocessableEntity, noStorage, "There is no storage device."))
+	}
+	delete(s.vault.streams, token)
+	return sp, nil
+}
+
+// receive completes an upload.
+func (s *state) receive(sp *space, p *payload) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.vault.spaces[sp.token] != sp {
+		p.remove()
+		return *deadStream()
+	}
+	sp.payload = p
+	return done()
+}
+
+// download sends the data that a token stands for, once.
+func (s *Server) download(w http.ResponseWriter, r *http.Request, fault Fault) *answer {
+	data, size, err := s.state.takeDownload(r.URL.Query().Get("auth"))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return deadStream()
+	case err != nil:
+		return new(refuse(http.StatusInternalServerError, "stream.unreadable", "The data could not be read."))
+	}
+	defer data.Close()
+	if fault.Status != 0 {
+		return nil
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/octet-stream")
+	header.Set("Content-Length", strconv.FormatInt(size, 10))
+	header.Set("Cache-Control", "no-store")
+	if fault.Drop {
+		io.CopyN(w, data, size/2)
+		http.NewResponseController(w).Flush()
+		return nil
+	}
+	io.Copy(w, data)
+	return nil
+}
+
+// takeDownload uses up a download token and opens what it stands for.
+func (s *state) takeDownload(token string) (io.ReadCloser, int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.vault.downloads[token]
+	if p == nil {
+		return nil, 0, os.ErrNotExist
+	}
+	delete(s.vault.downloads, token)
+	data, err := p.open()
+	return data, p.size, err
+}

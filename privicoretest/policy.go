@@ -1,0 +1,242 @@
+package privicoretest
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/privicore/privicore-go/internal/operation"
+)
+
+// policy makes the operations of its events wait for a vote while it is active.
+type policy struct {
+	ID                    string         `json:"id"`
+	Name                  string         `json:"name"`
+	PolicyTemplateID      string         `json:"policyTemplateId"`
+	ApplyingEventIDs      []string       `json:"applyingEventIds"`
+	Configuration         map[string]any `json:"configuration"`
+	VotingConfigurationID string         `json:"votingConfigurationId,omitempty"`
+	Active                bool           `json:"active"`
+	CreatedAt             string         `json:"createdAt"`
+
+	owner   *profile
+	voting  *votingConfiguration // nil: the settings of the profile
+	visible time.Time            // for a lookup by name
+}
+
+// event of the policy that an operation is, or nil if the policy says nothing
+// about it.
+func (p *policy) event(op *operation.Operation) *policyEvent {
+	for _, template := range policyTemplates {
+		for i, event := range template.events {
+			if slices.Contains(p.ApplyingEventIDs, event.id) && slices.Contains(event.operations, op) {
+				return &template.events[i]
+			}
+		}
+	}
+	return nil
+}
+
+// jsonObject is a rule: an object, empty or not.
+func jsonObject(value any, given bool) string {
+	if !given {
+		return missing
+	}
+	if _, ok := value.(map[string]any); !ok {
+		return "This value should be an object."
+	}
+	return ""
+}
+
+var policyFields = []field{
+	{"policyTemplateId", text},
+	{"applyingEventIds", textList},
+	{"name", optional(text)},
+	{"configuration", optional(jsonObject)},
+	{"configurationId", optional(text)},
+	{"votingConfigurationId", optional(text)},
+}
+
+func registerPolicy(s *state, c *call) answer {
+	p := &policy{
+		ID:               newID(),
+		Name:             c.text("name"),
+		PolicyTemplateID: c.text("policyTemplateId"),
+		ApplyingEventIDs: c.texts("applyingEventIds"),
+		Configuration:    map[string]any{},
+		owner:            c.profile,
+	}
+	if p.Name == "" {
+		p.Name = p.ID
+	}
+	if object, ok := c.params["configuration"].(map[string]any); ok {
+		p.Configuration = object
+	}
+	if problems := s.checkPolicy(c, p); len(problems) > 0 {
+		return invalid(problems...)
+	}
+	return s.accept(c, func(*command) outcome {
+		if c.profile.policy(func(other *policy) bool { return other.Name == p.Name }) != nil {
+			return rejected("policy.name_taken")
+		}
+		now := time.Now()
+		p.CreatedAt, p.visible = s.timestamp(now), now.Add(s.config.policyLag)
+		c.profile.policies = append(c.profile.policies, p)
+		return succeeded("policy.policy_registered")
+	})
+}
+
+// checkPolicy holds what a policy refers to against what there is, and finds
+// its voting configuration.
+func (s *state) checkPolicy(c *call, p *policy) (problems []problem) {
+	complain := func(field, why string) { problems = append(problems, problem{field, why}) }
+	template := findTemplate(p.PolicyTemplateID)
+	switch {
+	case template == nil:
+		complain("policyTemplateId", "There is no such policy template.")
+	case len(p.ApplyingEventIDs) == 0:
+		complain("applyingEventIds", blank)
+	default:
+		for _, id := range p.ApplyingEventIDs {
+			if !slices.ContainsFunc(template.events, func(e policyEvent) bool { return e.id == id }) {
+				complain("applyingEventIds", "The policy template has no such event.")
+				break
+			}
+		}
+	}
+	if s.config.dialect == Observed && len(p.Configuration) == 0 {
+		complain("configuration", blank)
+	}
+	// One name is documented, the other one observed.
+	for _, name := range []string{"configurationId", "votingConfigurationId"} {
+		if !c.has(name) {
+			continue
+		}
+		v := c.profile.votingConfiguration(c.text(name))
+		switch {
+		case v == nil:
+			complain(name, "There is no such voting configuration.")
+		case p.voting != nil && p.voting != v:
+			complain(name, "There is another voting configuration in configurationId.")
+		default:
+			p.voting, p.VotingConfigurationID = v, v.ID
+		}
+	}
+	return problems
+}
+
+// votingConfiguration finds a configuration by its id or its name.
+func (p *profile) votingConfiguration(reference string) *votingConfiguration {
+	for _, v := range p.configurations {
+		if v.ID == reference {
+			return v
+		}
+	}
+	return p.configuration(reference)
+}
+
+// policy finds the first policy of a profile that matches.
+func (p *profile) policy(matches func(*policy) bool) *policy {
+	if i := slices.IndexFunc(p.policies, matches); i >= 0 {
+		return p.policies[i]
+	}
+	return nil
+}
+
+func noPolicy() answer {
+	return refuse(http.StatusNotFound, "policy.not_found", "The policy was not found.")
+}
+
+// onPolicy accepts a command about the policy that the call names, or answers
+// 404. The effect runs only if the policy is not deleted by then.
+func (s *state) onPolicy(c *call, effect func(*policy) outcome) answer {
+	p := c.profile.policy(func(p *policy) bool { return p.ID == c.text("policyId") })
+	if p == nil {
+		return noPolicy()
+	}
+	return s.accept(c, func(*command) outcome {
+		if !slices.Contains(c.profile.policies, p) {
+			return rejected("policy.not_found")
+		}
+		return effect(p)
+	})
+}
+
+func activatePolicy(s *state, c *call) answer {
+	return s.onPolicy(c, func(p *policy) outcome {
+		p.Active = true
+		return succeeded("policy.policy_activated")
+	})
+}
+
+func deactivatePolicy(s *state, c *call) answer {
+	return s.onPolicy(c, func(p *policy) outcome {
+		p.Active = false
+		return succeeded("policy.policy_deactivated")
+	})
+}
+
+func deletePolicy(s *state, c *call) answer {
+	return s.onPolicy(c, func(p *policy) outcome {
+		p.Active = false
+		c.profile.policies = slices.DeleteFunc(c.profile.policies, func(other *policy) bool { return other == p })
+		return succeeded("policy.policy_deleted")
+	})
+}
+
+func retrievePolicy(s *state, c *call) answer {
+	p := c.profile.policy(func(p *policy) bool { return p.Name == c.path() })
+	if p == nil || time.Now().Before(p.visible) {
+		return noPolicy()
+	}
+	return value(p)
+}
+
+// listPolicies serves the three lists.
+func listPolicies(s *state, c *call) answer {
+	list := []*policy{}
+	for _, p := range c.profile.policies {
+		if c.op == operation.PolicyListRegistered || p.Active == (c.op == operation.PolicyListActive) {
+			list = append(list, p)
+		}
+	}
+	return value(list)
+}
+
+// gate runs then when every active policy that covers the call's operation has
+// had its vote, with the reasons if one was lost.
+func (s *state) gate(c *call, then func(denied []string)) {
+	var polls []*poll
+	if c.profile != nil {
+		for _, p := range c.profile.policies {
+			if event := p.event(c.op); p.Active && event != nil {
+				polls = append(polls, &poll{
+					id:        newID(),
+					owner:     c.profile,
+					operation: c.op,
+					title:     event.label,
+					question:  event.label + "? Policy " + p.Name + " asks for a vote.",
+					voting:    p.voting,
+				})
+			}
+		}
+	}
+	s.holdAll(polls, then)
+}
+
+// holdAll holds polls one after the other, until one is lost.
+func (s *state) holdAll(polls []*poll, then func(denied []string)) {
+	if len(polls) == 0 {
+		then(nil)
+		return
+	}
+	first := polls[0]
+	first.over = func(denied []string) {
+		if denied != nil {
+			then(denied)
+			return
+		}
+		s.holdAll(polls[1:], then)
+	}
+	s.open(first)
+}

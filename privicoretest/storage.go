@@ -1,0 +1,66 @@
+package privicoretest
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// noStorage is the reason why data is refused: it has nowhere to land.
+const noStorage = "storage.device_required"
+
+// hasStorage tells whether the profile has a place for data.
+func (p *profile) hasStorage() bool {
+	return slices.ContainsFunc(p.devices, func(d *device) bool { return d.storage })
+}
+
+// equip gives a profile storage devices that are approved and registered.
+func (s *state) equip(p *profile, devices int) {
+	for i := range devices {
+		d := &device{
+			id:        newID(),
+			profileID: newID(),
+			owner:     p,
+			name:      fmt.Sprint("storage ", i+1),
+			status:    approved,
+			created:   time.Now(),
+			storage:   true,
+		}
+		d.configuration = newConfiguration(d.id)
+		s.devices[d.id] = d
+		p.devices = append(p.devices, d)
+	}
+}
+
+func registerStorage(s *state, c *call) answer {
+	return s.onDevice(c, func(d *device) outcome {
+		if d.status != approved {
+			return rejected("storage.device_not_approved")
+		}
+		d.storage = true
+		return succeeded("storage.storage_registered")
+	})
+}
+
+func listStorage(s *state, c *call) answer {
+	return value(s.deviceRecords(c.profile, func(d *device) bool { return d.storage }))
+}
+
+func synchronizeStorage(s *state, c *call) answer {
+	return s.onDevice(c, func(d *device) outcome {
+		if !d.storage {
+			return rejected("storage.not_registered")
+		}
+		return succeeded("storage.device_synchronized")
+	})
+}
+
+func removeStorage(s *state, c *call) answer {
+	return s.onDevice(c, func(d *device) outcome {
+		if !d.storage {
+			return rejected("storage.not_registered")
+		}
+		d.storage = false
+		return succeeded("storage.storage_removed")
+	})
+}

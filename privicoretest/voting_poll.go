@@ -1,0 +1,184 @@
+package privicoretest
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/privicore/privicore-go/internal/operation"
+)
+
+// poll is a vote of a profile's authenticators. The fields up to over are set
+// by its maker.
+type poll struct {
+	id              string
+	owner           *profile
+	operation       *operation.Operation // that waits for it, or nil
+	title, question string
+	voting          *votingConfiguration // nil: the settings of the profile
+	skip            []string             // devices that are not asked
+	over            func(denied []string)
+
+	rules   rules
+	status  PollStatus
+	attempt int
+	ballots []string        // devices that are asked in this attempt
+	votes   map[string]bool // by device
+	expires time.Time
+}
+
+// rules are how a poll is decided. They are those of its first attempt.
+type rules struct {
+	strategy  string
+	percent   int // for minimumPercentage
+	quorum    int
+	timeLimit time.Duration
+	attempts  int
+}
+
+// rulesOf takes a profile's settings and what a configuration says otherwise.
+func (s *state) rulesOf(p *poll) rules {
+	settings := p.owner.voting
+	r := rules{
+		strategy:  settings.Strategy,
+		quorum:    settings.QuorumSize,
+		timeLimit: time.Duration(settings.TimeLimit) * time.Second,
+		attempts:  settings.NumberOfAttempts,
+	}
+	r.percent, _ = strconv.Atoi(settings.StrategyParams)
+	if v := p.voting; v != nil {
+		r.strategy = v.Strategy
+		r.timeLimit = time.Duration(v.TimeLimit) * time.Second
+		if v.PercentageRequired != nil {
+			r.percent = *v.PercentageRequired
+		}
+	}
+	r.timeLimit = s.lasting(r.timeLimit)
+	return r
+}
+
+// passed tells the outcome if no more votes come.
+func (r *rules) passed(yes, votes int) bool {
+	if votes < r.quorum {
+		return false
+	}
+	switch r.strategy {
+	case "unanimous":
+		return yes == votes
+	case "affirmative":
+		return yes > 0
+	case minimumPercentage:
+		return yes*100 >= r.percent*votes
+	}
+	return yes*2 > votes
+}
+
+// certain tells the outcome if no vote that may still come can change it.
+func (r *rules) certain(yes, votes, outstanding int) (passed, certain bool) {
+	worst, best := true, false
+	for more := range outstanding + 1 {
+		worst = worst && r.passed(yes, votes+more)
+		best = best || r.passed(yes+more, votes+more)
+	}
+	return worst, worst == best
+}
+
+// open begins a poll.
+func (s *state) open(p *poll) {
+	p.rules = s.rulesOf(p)
+	p.status = PollOpen
+	s.polls[p.id] = p
+	p.owner.polls = append(p.owner.polls, p)
+	s.hold(p)
+}
+
+// hold begins an attempt, with fresh ballots.
+func (s *state) hold(p *poll) {
+	p.attempt++
+	p.ballots = nil
+	for _, d := range p.owner.devices {
+		asked := p.voting == nil || len(p.voting.DeviceIdentifiers) == 0 || slices.Contains(p.voting.DeviceIdentifiers, d.id)
+		if d.authenticator && asked && !slices.Contains(p.skip, d.id) {
+			p.ballots = append(p.ballots, d.id)
+		}
+	}
+	p.votes = make(map[string]bool)
+	p.expires = time.Now().Add(p.rules.timeLimit)
+
+	attempt := p.attempt
+	during := func(f func()) func() {
+		return func() {
+			if p.status == PollOpen && p.attempt == attempt {
+				f()
+			}
+		}
+	}
+	s.later(p.rules.timeLimit, during(func() { s.settle(p, true) }))
+	if s.config.voter != nil {
+		s.later(s.config.latency, during(func() { s.ask(p) }))
+		return
+	}
+	// A quorum that these ballots cannot meet is certain from the start, but
+	// its creator gets to see the poll first.
+	s.later(s.config.latency, during(func() { s.settle(p, false) }))
+}
+
+// ask lets the default voter cast what ballots are left. It runs without the
+// lock, for it may look at the server.
+func (s *state) ask(p *poll) {
+	snapshot := p.snapshot()
+	s.firing.Go(func() {
+		yes := s.config.voter(snapshot)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.closed || p.status != PollOpen || p.attempt != snapshot.Attempt {
+			return
+		}
+		if len(p.ballots) == 0 {
+			// Nobody to ask: the voter decides alone.
+			s.end(p, yes)
+			return
+		}
+		for _, id := range p.ballots {
+			if _, voted := p.votes[id]; !voted {
+				p.votes[id] = yes
+			}
+		}
+		s.settle(p, false)
+	})
+}
+
+// settle ends the attempt if time is up or its outcome is certain.
+func (s *state) settle(p *poll, timeIsUp bool) {
+	yes := 0
+	for _, vote := range p.votes {
+		if vote {
+			yes++
+		}
+	}
+	outstanding := len(p.ballots) - len(p.votes)
+	if timeIsUp {
+		outstanding = 0
+	}
+	if passed, certain := p.rules.certain(yes, len(p.votes), outstanding); certain {
+		s.end(p, passed)
+	}
+}
+
+// end closes an attempt, and the poll unless there is another attempt.
+func (s *state) end(p *poll, passed bool) {
+	switch {
+	case passed:
+		p.status = PollPassed
+		p.over(nil)
+	case p.attempt < p.rules.attempts:
+		s.hold(p)
+	default:
+		p.status = PollFailed
+		reason := "voting.rejected"
+		if len(p.votes) < p.rules.quorum {
+			reason = "voting.quorum_not_met"
+		}
+		p.over([]string{"voting.denied", reason})
+	}
+}

@@ -1,0 +1,237 @@
+package privicoretest
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// proxy is the WebSocket side of the state. The state's lock guards it too, so
+// that connections hear of things in the order in which they happened.
+type proxy struct {
+	open     map[*connection]struct{}
+	channels map[*profile]*channel
+	joins    int
+
+	noHandshake next // refused with an HTTP status
+	noJoin      next // refused with a status
+	noAnswer    next
+
+	holding bool
+	held    []heldAck
+}
+
+func newProxy() proxy {
+	return proxy{open: make(map[*connection]struct{}), channels: make(map[*profile]*channel)}
+}
+
+// next is what happens to the next few of something.
+type next struct{ left, status int }
+
+func (n *next) take() bool {
+	if n.left <= 0 {
+		return false
+	}
+	n.left--
+	return true
+}
+
+// channel is where the messages for a profile go.
+type channel struct {
+	id     string
+	joined []*connection
+}
+
+// channel of a profile. It keeps its id as long as the server runs.
+func (p *proxy) channel(of *profile) *channel {
+	ch := p.channels[of]
+	if ch == nil {
+		ch = &channel{id: newID()}
+		p.channels[of] = ch
+	}
+	return ch
+}
+
+// listened tells whether anybody hears what is sent to a profile.
+func (p *proxy) listened(to *profile) bool {
+	ch := p.channels[to]
+	return ch != nil && len(ch.joined) > 0
+}
+
+// send queues a frame for every connection in the profile's channel.
+func (p *proxy) send(to *profile, f frame) {
+	if ch := p.channels[to]; ch != nil {
+		for _, c := range ch.joined {
+			c.send(f)
+		}
+	}
+}
+
+func (p *proxy) leave(c *connection) {
+	if ch := c.channel; ch != nil {
+		ch.joined = slices.DeleteFunc(ch.joined, func(other *connection) bool { return other == c })
+		c.channel = nil
+	}
+}
+
+func (p *proxy) drop(c *connection) {
+	p.leave(c)
+	delete(p.open, c)
+}
+
+func (s *state) refusedHandshake() (status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proxy.noHandshake.take() {
+		return s.proxy.noHandshake.status
+	}
+	return 0
+}
+
+func (s *state) connected(c *connection) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.proxy.open[c] = struct{}{}
+}
+
+func (s *state) disconnected(c *connection) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.proxy.drop(c)
+}
+
+// pushTo reports whether there is such a profile.
+func (s *state) pushTo(username string, f frame) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.profiles[username]
+	if p != nil {
+		s.proxy.send(p, f)
+	}
+	return p != nil
+}
+
+// push sends a message of that type to every connection in the profile's
+// channel. The caller holds the lock and does not use data afterwards; data
+// holds nothing that JSON has no form for.
+func (s *state) push(p *profile, messageType string, data map[string]any) {
+	if !s.proxy.listened(p) {
+		return
+	}
+	data["type"] = messageType
+	if encoded, err := json.Marshal(map[string]any{"data": data}); err == nil {
+		s.proxy.send(p, frame{websocket.MessageText, encoded})
+	}
+}
+
+// channelRequest is what a client sends over a connection.
+type channelRequest struct {
+	Action        string  `json:"action"`
+	CorrelationID *string `json:"correlationId"`
+	Data          struct {
+		AuthorizationToken string `json:"authorizationToken"`
+		ChannelID          string `json:"channelId"`
+	} `json:"data"`
+}
+
+type channelAnswer struct {
+	CorrelationID *string           `json:"correlationId,omitempty"`
+	Status        int               `json:"status"`
+	Data          channelAnswerData `json:"data"`
+}
+
+type channelAnswerData struct {
+	ChannelID string `json:"channelId,omitempty"`
+	Message   string `json:"message"`
+}
+
+// dialogue answers a request. The answer takes its place among the pushed
+// messages: nothing of the channel comes before a join's or after a leave's.
+func (s *state) dialogue(c *connection, f frame) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var request channelRequest
+	var answer channelAnswer
+	if f.kind != websocket.MessageText || json.Unmarshal(f.data, &request) != nil {
+		answer = channelRefusal(http.StatusBadRequest, "The message is not a JSON object of the expected form.")
+	} else {
+		if request.Action == "joinChannel" {
+			s.proxy.joins++
+			if s.proxy.noAnswer.take() {
+				return
+			}
+		}
+		answer = s.act(c, &request)
+	}
+	answer.CorrelationID = request.CorrelationID
+	if encoded, err := json.Marshal(answer); err == nil {
+		c.send(frame{websocket.MessageText, encoded})
+	}
+}
+
+func (s *state) act(c *connection, request *channelRequest) channelAnswer {
+	id := request.CorrelationID
+	switch {
+	case request.Action == "joinChannel" && s.proxy.noJoin.take():
+		return channelRefusal(s.proxy.noJoin.status, "The channel cannot be joined.")
+	case s.config.dialect == Documented && (id == nil || *id == ""):
+		return channelRefusal(http.StatusUnprocessableEntity, "correlationId: "+missing)
+	case request.Action == "joinChannel":
+		return s.join(c, request)
+	case request.Action == "leaveChannel":
+		return s.leave(c, request)
+	}
+	return channelRefusal(http.StatusUnprocessableEntity, "The action is unknown.")
+}
+
+func (s *state) join(c *connection, request *channelRequest) channelAnswer {
+	ch, refusal := s.channelOf(request.Data.AuthorizationToken)
+	switch {
+	case ch == nil:
+		return refusal
+	case c.channel == nil:
+		c.channel = ch
+		ch.joined = append(ch.joined, c)
+	case c.channel != ch:
+		return channelRefusal(http.StatusConflict, "The connection is in another channel.")
+	}
+	return channelAnswer{Status: http.StatusOK, Data: channelAnswerData{ch.id, "Successfully joined profile channel."}}
+}
+
+// leave takes either name for the channel: the token that the documentation
+// shows or the id that was recorded.
+func (s *state) leave(c *connection, request *channelRequest) channelAnswer {
+	ch, id := c.channel, request.Data.ChannelID
+	if id == "" {
+		named, refusal := s.channelOf(request.Data.AuthorizationToken)
+		if named == nil {
+			return refusal
+		}
+		id = named.id
+	}
+	if ch == nil || ch.id != id {
+		return channelRefusal(http.StatusNotFound, "The connection is not in this channel.")
+	}
+	s.proxy.leave(c)
+	return channelAnswer{Status: http.StatusOK, Data: channelAnswerData{ch.id, "Successfully left profile channel."}}
+}
+
+// channelOf finds the channel by a token, whether or not its profile has a key
+// yet. Without one it says why.
+func (s *state) channelOf(secret string) (*channel, channelAnswer) {
+	if secret == "" {
+		return nil, channelRefusal(http.StatusUnprocessableEntity, "data.authorizationToken: "+missing)
+	}
+	t := s.tokens[secret]
+	if t == nil || !time.Now().Before(t.expires) {
+		return nil, channelRefusal(http.StatusUnauthorized, "Unauthorized.")
+	}
+	return s.proxy.channel(t.profile), channelAnswer{}
+}
+
+func channelRefusal(status int, why string) channelAnswer {
+	return channelAnswer{Status: status, Data: channelAnswerData{Message: why}}
+}
