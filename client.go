@@ -42,7 +42,7 @@ type Client struct {
 	Policy                *PolicyService
 	Voting                *VotingService
 
-	config    config
+	config    *config // a pointer, so that fmt does not print what a TokenSource holds
 	transport *transport.Transport
 	tokens    *tokens
 	pace      *pace
@@ -80,7 +80,7 @@ func NewClient(opts ...Option) (*Client, error) {
 // has those of c and begins with the token that c holds. Each of the two is
 // closed on its own.
 func (c *Client) Clone(opts ...Option) (*Client, error) {
-	cfg := c.config
+	cfg := *c.config
 	cfg.auth = auth{}
 	if err := cfg.apply(opts); err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func newClient(cfg config, t *transport.Transport, p *pace) (*Client, error) {
 	if err := cfg.checkURLs(); err != nil {
 		return nil, err
 	}
-	c := &Client{config: cfg, transport: t, pace: p}
+	c := &Client{config: &cfg, transport: t, pace: p}
 	c.life, c.end = context.WithCancel(context.Background())
 	s := service{c}
 	c.Utility = (*UtilityService)(&s)
@@ -189,10 +189,16 @@ func checkPath(op *operation.Operation) error {
 		return invalid(op, "path", "does not begin with a single slash")
 	case err != nil:
 		return invalid(op, "path", "is malformed")
-	case path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") && u.Path != "/":
-		return invalid(op, "path", "has an empty or a dot segment")
-	case u.Fragment != "":
+	}
+	// Some servers read a backslash as a slash.
+	decoded := strings.ReplaceAll(u.Path, `\`, "/")
+	switch {
+	case strings.Contains(op.Path, "#"):
 		return invalid(op, "path", "has a fragment")
+	case strings.ContainsAny(strings.TrimSuffix(op.Path, "?"+u.RawQuery), "{}"):
+		return invalid(op, "path", "has a brace; a parameter has to be filled in, and braces in it escaped")
+	case path.Clean(decoded) != strings.TrimSuffix(decoded, "/") && decoded != "/":
+		return invalid(op, "path", "has an empty or a dot segment")
 	}
 	return nil
 }

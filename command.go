@@ -84,11 +84,11 @@ func (c *Client) Command(id string) *Command { return &Command{ID: id, client: c
 // a command was rejected is in the result, not in the error. The error matches
 // ErrNotFound if there is no such command, or not yet.
 func (c *Command) Status(ctx context.Context) (*CommandResult, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
 	if r := c.outcome.Load(); r != nil {
 		return r, nil
-	}
-	if c.client == nil {
-		return nil, errNoClient
 	}
 	return c.client.Utility.RequestStatus(ctx, c.ID)
 }

@@ -184,8 +184,8 @@ func TestCapturedConfigurationIsNotShown(t *testing.T) {
 	_, err := c.Device.Configuration(privicore.CaptureResponse(t.Context(), &raw), device1)
 	require.NoError(t, err)
 	assert.Contains(t, string(raw.Body), "cs-recorded-secret")
-	assertHidden(t, raw, "cs-recorded-secret", "rp-recorded-secret")
-	assertHidden(t, &raw, "cs-recorded-secret", "rp-recorded-secret")
+	assertNotShown(t, raw, "cs-recorded-secret", "rp-recorded-secret")
+	assertNotShown(t, &raw, "cs-recorded-secret", "rp-recorded-secret")
 	assertHidden(t, c, testToken)
 }
 
@@ -268,6 +268,7 @@ func TestDeviceFieldErrors(t *testing.T) {
 		"422.fields_bare":   {{Field: "deviceIdentifier", Message: blank}},
 		"422.violations":    {{Field: "deviceIdentifier", Message: blank}},
 		"422.list":          {{Field: "deviceIdentifier", Message: blank}},
+		"422.list_of_texts": {{Field: "deviceIdentifier", Message: "deviceIdentifier: " + blank}},
 		"422.empty":         {{Field: "deviceIdentifier", Message: "refused by the server"}},
 		"422.null":          {{Field: "deviceIdentifier", Message: "refused by the server"}},
 	} {

@@ -157,15 +157,19 @@ func (e *CommandError) Error() string {
 type callError struct {
 	operation *operation.Operation
 	err       error
+	text      string // of err, if secrets had to be taken out
 	ambiguous bool
 }
 
 func (e *callError) Error() string {
-	note := ""
+	text, note := e.text, ""
+	if text == "" {
+		text = e.err.Error()
+	}
 	if e.ambiguous {
 		note = " (" + ErrAmbiguous.Error() + ")"
 	}
-	return fmt.Sprintf("privicore: %s: %s %s: %v%s", e.operation.Title, e.operation.Method, e.operation.Path, e.err, note)
+	return fmt.Sprintf("privicore: %s: %s %s: %s%s", e.operation.Title, e.operation.Method, e.operation.Path, text, note)
 }
 
 func (e *callError) Unwrap() error        { return e.err }
@@ -184,8 +188,9 @@ func newAPIError(op *operation.Operation, p *params, resp *Response) *APIError {
 		// far the command had come, a refusal does.
 		ambiguous: !op.Repeat && resp.StatusCode >= 500 && resp.StatusCode != http.StatusNotImplemented,
 	}
-	e.RetryAfter, _ = transport.RetryAfter(resp.Header)
-	if e.RetryAfter > 0 && resp.StatusCode == http.StatusServiceUnavailable {
+	after, said := transport.RetryAfter(resp.Header)
+	e.RetryAfter = after
+	if said && resp.StatusCode == http.StatusServiceUnavailable {
 		e.ambiguous = false
 	}
 	clean := p.redactor()
@@ -194,7 +199,7 @@ func newAPIError(op *operation.Operation, p *params, resp *Response) *APIError {
 		e.Messages[i] = clean(e.Messages[i])
 	}
 	for i := range e.Fields {
-		e.Fields[i].Message = clean(e.Fields[i].Message)
+		e.Fields[i] = FieldError{clean(e.Fields[i].Field), clean(e.Fields[i].Message)}
 	}
 	if resp.StatusCode == http.StatusUnprocessableEntity && len(e.Fields) == 0 {
 		e.Fields = guessFields(e.Messages, e.Parameters)
@@ -247,8 +252,11 @@ func collectErrors(body any, field string, messages *[]string, fields *[]FieldEr
 			collectErrors(element, field, messages, fields, depth+1)
 		}
 	case map[string]any:
+		// A name beside a message is that of the field the message is about;
+		// alone it is a field with its message.
+		named := slices.ContainsFunc(messageKeys, func(key string) bool { return body[key] != nil })
 		for _, key := range fieldKeys {
-			if name, ok := body[key].(string); ok {
+			if name, ok := body[key].(string); ok && named {
 				field = name
 			}
 		}
@@ -259,7 +267,7 @@ func collectErrors(body any, field string, messages *[]string, fields *[]FieldEr
 		slices.Sort(keys)
 		for _, key := range keys {
 			switch {
-			case slices.Contains(ignoredKeys, key), slices.Contains(fieldKeys, key) && body[key] == any(field):
+			case slices.Contains(ignoredKeys, key), named && slices.Contains(fieldKeys, key) && body[key] == any(field):
 			case slices.Contains(messageKeys, key), slices.Contains(wrapperKeys, key):
 				collectErrors(body[key], field, messages, fields, depth+1)
 			default:

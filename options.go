@@ -264,7 +264,7 @@ func (c *config) checkURL(option, raw, secure, plain string) error {
 		return badOption(option, "has no host")
 	case u.User != nil:
 		return badOption(option, "has a user name or a password in it")
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+	case u.RawQuery != "" || u.ForceQuery || strings.Contains(raw, "#"):
 		return badOption(option, "has a query or a fragment")
 	case u.Scheme == plain && !c.insecure && !isLoopback(u.Hostname()):
 		return badOption(option, fmt.Sprintf("is plain %s to another host; use %s or WithInsecureHTTP", plain, secure))

@@ -83,7 +83,7 @@ func (c *Command) wait(ctx context.Context, watch *realtime.Watch) (*CommandResu
 	if r := c.outcome.Load(); r != nil {
 		return r.orError()
 	}
-	w := &waiter{cmd: c, client: c.client, covered: c.joined}
+	w := &waiter{cmd: c, client: c.client, covered: watch.Since(c.joined)}
 	defer w.close()
 	channel := w.client.channel
 	_, changed := channel.State()
@@ -121,7 +121,7 @@ func (c *Command) wait(ctx context.Context, watch *realtime.Watch) (*CommandResu
 				if c.note(answer.result) {
 					return answer.result.orError()
 				}
-				w.covered = answer.mark
+				w.covered = watch.Since(answer.mark)
 			}
 			next := w.next()
 			if err := w.weigh(ctx, answer.err, next); err != nil {
@@ -174,10 +174,9 @@ func (w *waiter) delay() time.Duration {
 	if held := w.client.pace.held(); held > 0 {
 		return held
 	}
-	if w.turn != nil {
-		return 0 // it has waited
+	if w.turn == nil {
+		w.turn = w.client.pace.limiter.Reserve()
 	}
-	w.turn = w.client.pace.limiter.Reserve()
 	return w.turn.Delay()
 }
 

@@ -1,7 +1,6 @@
 package privicore_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdh"
 	"crypto/rand"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/blake2b"
 
 	"github.com/privicore/privicore-go"
 )
@@ -112,6 +112,17 @@ func TestBadKeyVectors(t *testing.T) {
 			assert.True(t, key.IsZero())
 		})
 	}
+}
+
+// The version tag is checked for itself, also where the hash is right.
+func TestParsePublicKeyOfAnotherVersion(t *testing.T) {
+	raw, err := hex.DecodeString("31420600" + signedKey[8:72])
+	require.NoError(t, err)
+	hash := blake2b.Sum512(raw)
+	key, err := privicore.ParsePublicKey(hex.EncodeToString(append(raw, hash[:]...)))
+	require.ErrorIs(t, err, privicore.ErrInvalidKey)
+	assert.ErrorContains(t, err, "31420600")
+	assert.True(t, key.IsZero())
 }
 
 func TestNewPublicKeyRefusesOtherCurves(t *testing.T) {
@@ -224,17 +235,6 @@ func TestPublicKeyRetrieveWrongHash(t *testing.T) {
 		assert.ErrorIs(t, err, privicore.ErrUnexpectedAnswer)
 		assert.True(t, key.IsZero())
 	}
-}
-
-// A private key that cannot be one is neither returned nor quoted.
-func TestPublicKeyGenerateOddPrivateKey(t *testing.T) {
-	_, s := replay(t)
-	odd := bytes.Replace(recorded(t, "public_key/generate.ok"), []byte(privateKey), []byte(privateKey[2:]), 1)
-	s.answers = [][]byte{odd}
-	pair, err := s.client().PublicKey.Generate(t.Context())
-	require.ErrorIs(t, err, privicore.ErrUnexpectedAnswer)
-	assert.Nil(t, pair)
-	assertHidden(t, err, privateKey[2:])
 }
 
 func TestPublicKeyRegisterInvalid(t *testing.T) {

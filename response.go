@@ -76,7 +76,7 @@ func CaptureResponse(ctx context.Context, resp *Response) context.Context {
 }
 
 func capture(ctx context.Context, resp *Response) {
-	if to, ok := ctx.Value(captureKey{}).(*Response); ok {
+	if to, ok := ctx.Value(captureKey{}).(*Response); ok && to != nil {
 		*to = *resp
 	}
 }

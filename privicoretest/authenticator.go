@@ -17,7 +17,7 @@ type voting struct {
 	NumberOfAttempts int    `json:"numberOfAttempts"`
 }
 
-var defaultVoting = voting{QuorumSize: 1, Strategy: "consensus", StrategyParams: "51", TimeLimit: 300, NumberOfAttempts: 1}
+var defaultVoting = voting{QuorumSize: 1, Strategy: "consensus", StrategyParams: "51", TimeLimit: 60, NumberOfAttempts: 1}
 
 // votingConfiguration is a named way to hold a poll.
 type votingConfiguration struct {

@@ -35,7 +35,7 @@ func TestAuthenticators(t *testing.T) {
 func TestVotingSettings(t *testing.T) {
 	s := serve(t, privicoretest.WithProfile("bob", password))
 	c := login(t, s, "alice")
-	const defaults = `{"quorumSize":1,"strategy":"consensus","strategy_params":"51","timeLimit":300,"numberOfAttempts":1}`
+	const defaults = `{"quorumSize":1,"strategy":"consensus","strategy_params":"51","timeLimit":60,"numberOfAttempts":1}`
 	assert.JSONEq(t, defaults, c.get("/verified-authenticator/retrieve-strategy").body)
 	assert.Equal(t, `["verified_authenticator.quorum_size_set"]`, c.outcome(c.post("/verified-authenticator/set-quorum-size", "quorumSize", "3")))
 	assert.Equal(t, `["verified_authenticator.quorum_strategy_set"]`,

@@ -65,6 +65,11 @@ func (c client) try(method, path, contentType, body string) (answer, error) {
 	if c.token != "" {
 		request.Header.Set("X-DPT-AUTHORIZATION", c.token)
 	}
+	return exchange(request)
+}
+
+// exchange sends a request over a connection of its own.
+func exchange(request *http.Request) (answer, error) {
 	transport := &http.Transport{DisableKeepAlives: true}
 	response, err := transport.RoundTrip(request)
 	if err != nil {

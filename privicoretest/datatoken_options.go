@@ -18,7 +18,7 @@ func WithBareStreamToken() Option {
 // WithSpeed makes the lifetimes that count in seconds and minutes pass this
 // many times as fast: temporary tokens, download tokens, authorization codes,
 // refresh tokens and attempts of polls. Times in answers are when that really
-// is. The default is 1.
+// is. The default, and the least, is 1.
 func WithSpeed(n float64) Option {
 	return func(c *config) { c.speed = n }
 }

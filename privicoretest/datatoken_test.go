@@ -141,8 +141,8 @@ func TestTemporaryTokenIsNotThere(t *testing.T) {
 }
 
 func TestTemporaryTokenExpires(t *testing.T) {
-	// A minute in 100 ms, and five of them unless the reservation says so.
-	s := serve(t, withStorage(), privicoretest.WithSpeed(600))
+	// A minute in 300 ms, and five of them unless the reservation says so.
+	s := serve(t, withStorage(), privicoretest.WithSpeed(200))
 	c := login(t, s, "alice")
 	a := c.post("/data-token/reserve-token-space", "context", "x", "ttl", "1")
 	c.outcome(a)

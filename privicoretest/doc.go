@@ -27,7 +27,11 @@
 //	refusal               {"message":"..."}              "machine.key"
 //	422                   {"message":..,"errors":{..}}   ["field: problem"]
 //	timestamps            +00:00                         Z
-//	correlationId         required                       may be missing
+//	committed data        {"token":"dtk-..."}            "dtk-..."
+//	requested data        text, then a download URL      the payload in base64, or token and STREAM-READY
+//	authorization code    200 with the id                202
+//	policy configuration  may be left out or empty       must have something in it
+//	create voting         200 {"pollId":"..."}           202, the command id is the poll's
 //
 // Removing a device or an authenticator answers 202 without a body in both;
 // the id is in X-DPT-CAB-ID. [WithIDShape] moves the id of every 202.
@@ -54,6 +58,65 @@
 //   - A message is never left out for a slow connection: one that falls a
 //     million messages behind is closed.
 //
+// # Data
+//
+// Uploads go to [Server.UploadURL] and downloads come from [Server.DownloadURL],
+// each a server of its own; the URLs that the API answers with lead there. What
+// is uploaded is kept in a temporary directory until Close. [Server.Next] works
+// for "DataToken.Upload" and "DataToken.Download" too: Drop with AfterEffect
+// breaks a download off in the middle. [WithSpeed] makes tokens expire sooner.
+//
+//   - Data needs a storage device of the profile, or what would store some is
+//     rejected with storage.device_required; [WithStorageDevices].
+//   - A ttl has 1 to 240 minutes. What has not been committed by then is gone.
+//   - Inline payloads have at most 51200 bytes before base64 (422), uploads any
+//     number. A temporary token takes one payload, one way or the other.
+//   - Upload and download tokens are used up by the call that begins, even if it
+//     breaks off. Unknown, used and expired ones answer 401. A download token
+//     lives a minute and not longer than its data.
+//   - The stream of a temporary token is a URL in both dialects, for nothing else
+//     says where the upload server is; [WithBareStreamToken].
+//   - Committing before the data is complete is 422. The extension and the path
+//     of a file must be given but may be empty.
+//   - meta of a reservation is any text, JSON or meta[a][b]; data.type of it is
+//     what the list filters by. Filters compare whole values. A page has 20
+//     tokens unless perPage, at most 100, says otherwise, and meta.count is the
+//     number of all that match.
+//   - Updated data is base64 and inline only. Its size is what arrived, unless
+//     meta.file.size says otherwise.
+//   - A request for data answers with both ids in headers. STREAM-READY follows
+//     the token that goes with it; the download is at streamUrl + "?auth=" +
+//     token.
+//
+// # Applications
+//
+//   - Any profile may give access to an application, by scopes that it has or by
+//     "all". Access is not narrowed by scope.
+//   - A nonce serves an application once (422). The code can be retrieved once
+//     (then 404) and lives 5 minutes; used, it is 404, and to another
+//     application 403.
+//   - The secret is asked for in both dialects. Where an access token is obtained
+//     the code alone in Authorization does as well, as documented.
+//   - Access tokens live as long as others, also after a refresh; an expired one
+//     may still be refreshed. A refresh token works once (422) and for 30 days.
+//
+// # Policies and polls
+//
+// An active policy makes the commands that its events name wait for a poll. A
+// lost poll rejects the command with voting.denied and voting.rejected or
+// voting.quorum_not_met. The voter of [WithVoter] says yes by default; with
+// [WithoutVoter] tests vote by [Server.Polls] and [Server.Vote].
+//
+//   - A policy refers to a voting configuration by id or name, in either of the
+//     two parameters. Its name is its id if none is given. Names are taken once
+//     per profile; [WithPolicyLag] is for the lookup by name only.
+//   - Quorum and attempts are those of the profile; a configuration has its own
+//     strategy, time limit and authenticators. The quorum counts votes of either
+//     kind, and the strategies look at the votes that came.
+//   - A poll ends early when no vote that is still out can change it. It keeps
+//     the rules that it began with.
+//   - The status of a poll is open, passed or failed.
+//
 // # Where the API's description is silent
 //
 //   - A rejected command ends, in both dialects, with 200 and
@@ -68,7 +131,8 @@
 //   - The configuration of a device exists only while it is approved (404).
 //   - Before its key is registered a profile may register one; every other
 //     operation with a token answers 403.
-//   - A password has at least 8 characters and not all the same (422). A wrong
+//   - A new password has at least 8 characters and not all the same (422); the
+//     first one, of a registration, need only not be blank. A wrong
 //     current password rejects the command. Changing it leaves tokens alive.
 //   - Reauthorizing extends the token that was sent. QR tokens last 5 minutes.
 //   - A form sent as anything but application/x-www-form-urlencoded, or JSON as
@@ -78,6 +142,6 @@
 //     profile, or the command is rejected.
 //   - The voting strategy is an object with quorumSize, strategy,
 //     strategy_params, timeLimit and numberOfAttempts, named like the parameters
-//     that set them; it starts as a quorum of 1, consensus, "51", 300 s, 1 attempt.
+//     that set them; it starts as a quorum of 1, consensus, "51", 60 s, 1 attempt.
 //   - Finished commands are kept as long as the server runs.
 package privicoretest

@@ -27,13 +27,7 @@ func fetch(t *testing.T, method, target, contentType string, body io.Reader) (an
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
 	}
-	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
-	if err != nil {
-		return answer{}, err
-	}
-	defer response.Body.Close()
-	data, err := io.ReadAll(response.Body)
-	return answer{response.StatusCode, response.Header, string(data)}, err
+	return exchange(request)
 }
 
 func upload(t *testing.T, target, body string) answer {
@@ -167,7 +161,7 @@ func TestInterruptedUpload(t *testing.T) {
 func TestExpiredUploadLeavesNothing(t *testing.T) {
 	directory := t.TempDir()
 	t.Setenv("TMPDIR", directory)
-	c := login(t, serve(t, withStorage(), privicoretest.WithSpeed(600)), "alice")
+	c := login(t, serve(t, withStorage(), privicoretest.WithSpeed(200)), "alice")
 	_, stream := c.reserved("ttl", "1")
 	require.Equal(t, 200, upload(t, stream, "abc").status)
 	require.Eventually(t, func() bool { return files(t, directory) == 0 }, 5*time.Second, time.Millisecond)

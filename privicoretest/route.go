@@ -23,7 +23,7 @@ var endpoints = map[*operation.Operation]endpoint{
 	operation.UtilityHealth:        {handle: health},
 	operation.UtilityRequestStatus: {handle: requestStatus},
 
-	operation.ProfileRegister:        {handle: registerProfile, fields: []field{{"username", text}, {"password", strong}}},
+	operation.ProfileRegister:        {handle: registerProfile, fields: []field{{"username", text}, {"password", text}}},
 	operation.ProfileAuthenticate:    {handle: authenticate, fields: []field{{"username", text}, {"password", text}}},
 	operation.ProfileID:              {handle: profileID},
 	operation.ProfileChangePassword:  {handle: changePassword, fields: []field{{"currentPassword", text}, {"newPassword", strong}}},

@@ -21,8 +21,8 @@ import (
 type Server struct {
 	URL          string // of REST, without a slash at the end
 	WebSocketURL string // of the WebSocket proxy
-	UploadURL    string // of the server that takes uploads, likewise
-	DownloadURL  string // of the server that sends data, likewise
+	UploadURL    string // of the server for uploads
+	DownloadURL  string // of the server for downloads
 
 	state     *state
 	http      *http.Server

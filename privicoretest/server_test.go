@@ -253,9 +253,11 @@ func TestStartRefuses(t *testing.T) {
 	require.NoError(t, err)
 	defer taken.Close()
 	for name, opt := range map[string]privicoretest.Option{
-		"busy address":     privicoretest.WithAddr(taken.Addr().String()),
-		"no password":      privicoretest.WithProfile("bob", ""),
-		"a profile thrice": privicoretest.WithProfile("alice", "other"),
+		"busy address":      privicoretest.WithAddr(taken.Addr().String()),
+		"no password":       privicoretest.WithProfile("bob", ""),
+		"no storage at all": privicoretest.WithStorageDevices(-1),
+		"slow motion":       privicoretest.WithSpeed(0.5),
+		"a profile thrice":  privicoretest.WithProfile("alice", "other"),
 	} {
 		_, err := privicoretest.Start(privicoretest.WithProfile("alice", password), opt)
 		assert.Error(t, err, name)

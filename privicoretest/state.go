@@ -42,7 +42,7 @@ func newState(cfg config) (*state, error) {
 	switch {
 	case cfg.storageDevices < 0:
 		return nil, fmt.Errorf("%d storage devices", cfg.storageDevices)
-	case !(cfg.speed > 0):
+	case !(cfg.speed >= 1): // nor is it not a number
 		return nil, fmt.Errorf("a speed of %v", cfg.speed)
 	}
 	_, cab, err := keyPair()

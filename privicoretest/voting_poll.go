@@ -136,7 +136,7 @@ func (s *state) ask(p *poll) {
 		}
 		if len(p.ballots) == 0 {
 			// Nobody to ask: the voter decides alone.
-			s.end(p, yes)
+			s.end(p, yes, "voting.rejected")
 			return
 		}
 		for _, id := range p.ballots {
@@ -161,12 +161,17 @@ func (s *state) settle(p *poll, timeIsUp bool) {
 		outstanding = 0
 	}
 	if passed, certain := p.rules.certain(yes, len(p.votes), outstanding); certain {
-		s.end(p, passed)
+		reason := "voting.rejected"
+		if len(p.votes)+outstanding < p.rules.quorum {
+			reason = "voting.quorum_not_met"
+		}
+		s.end(p, passed, reason)
 	}
 }
 
-// end closes an attempt, and the poll unless there is another attempt.
-func (s *state) end(p *poll, passed bool) {
+// end closes an attempt, and the poll unless there is another attempt. The
+// reason is for one that did not pass.
+func (s *state) end(p *poll, passed bool, reason string) {
 	switch {
 	case passed:
 		p.status = PollPassed
@@ -175,10 +180,6 @@ func (s *state) end(p *poll, passed bool) {
 		s.hold(p)
 	default:
 		p.status = PollFailed
-		reason := "voting.rejected"
-		if len(p.votes) < p.rules.quorum {
-			reason = "voting.quorum_not_met"
-		}
 		p.over([]string{"voting.denied", reason})
 	}
 }

@@ -173,12 +173,9 @@ func (s *state) dialogue(c *connection, f frame) {
 }
 
 func (s *state) act(c *connection, request *channelRequest) channelAnswer {
-	id := request.CorrelationID
 	switch {
 	case request.Action == "joinChannel" && s.proxy.noJoin.take():
 		return channelRefusal(s.proxy.noJoin.status, "The channel cannot be joined.")
-	case s.config.dialect == Documented && (id == nil || *id == ""):
-		return channelRefusal(http.StatusUnprocessableEntity, "correlationId: "+missing)
 	case request.Action == "joinChannel":
 		return s.join(c, request)
 	case request.Action == "leaveChannel":

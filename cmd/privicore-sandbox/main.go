@@ -44,6 +44,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	password := flags.String("password", "demo-password", "of the profile to start with")
 	latency := flags.Duration("latency", 20*time.Millisecond, "time from accepting a command to its outcome")
 	observed := flags.Bool("observed", false, "answer like a recorded live server instead of the vendor's documentation")
+	storage := flags.Int("storage-devices", 3, "how many the profile starts with")
+	noVoter := flags.Bool("no-voter", false, "leave polls to their time limits instead of voting yes")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
@@ -55,11 +57,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case *latency < 0:
 		fmt.Fprintln(stderr, "privicore-sandbox: -latency must not be negative")
 		return 2
+	case *storage < 0:
+		fmt.Fprintln(stderr, "privicore-sandbox: -storage-devices must not be negative")
+		return 2
 	}
 
 	dialect := privicoretest.Documented
 	if *observed {
 		dialect = privicoretest.Observed
+	}
+	voter := func(privicoretest.Poll) bool { return true }
+	if *noVoter {
+		voter = nil
 	}
 	server, err := privicoretest.Start(
 		privicoretest.WithAddr(*addr),
@@ -67,6 +76,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		privicoretest.WithProfile(*username, *password),
 		privicoretest.WithLatency(*latency),
 		privicoretest.WithDialect(dialect),
+		privicoretest.WithStorageDevices(*storage),
+		privicoretest.WithVoter(voter),
 	)
 	if err != nil {
 		fmt.Fprintf(stderr, "privicore-sandbox: %v\n", err)

@@ -6,35 +6,38 @@ import (
 	"sync/atomic"
 )
 
-// eventBuffer is how far a reader of events may fall behind.
-const eventBuffer = 256
+// How far a reader of events may fall behind.
+const (
+	maxQueued      = 256
+	maxQueuedBytes = 32 << 20
+)
 
 // events hands all messages to those who listen, without waiting for them.
 type events struct {
 	listening atomic.Int32 // spares the reader the lock and a copy
 	mu        sync.Mutex
 	listeners map[*Listener]struct{}
-	closed    bool
+	closed    error
 }
 
 // Listener receives all messages from when it was made.
 type Listener struct {
-	C      chan Message // closed with the channel
-	missed atomic.Int64
+	events *events
+	ready  chan struct{}
+	queue  []Message
+	bytes  int // in queue
+	missed int // after what is in queue
+	end    error
 }
-
-// Missed returns how many messages were dropped since the last time, because
-// C was full.
-func (l *Listener) Missed() int64 { return l.missed.Swap(0) }
 
 // Listen returns a Listener. Unlisten must be called for it.
 func (c *Channel) Listen() *Listener {
 	e := &c.events
-	l := &Listener{C: make(chan Message, eventBuffer)}
+	l := &Listener{events: e, ready: make(chan struct{}, 1)}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed {
-		close(l.C)
+	if e.closed != nil {
+		l.finish(e.closed)
 		return l
 	}
 	if e.listeners == nil {
@@ -56,6 +59,44 @@ func (c *Channel) Unlisten(l *Listener) {
 	}
 }
 
+// Ready receives when Take has something to return.
+func (l *Listener) Ready() <-chan struct{} { return l.ready }
+
+// Take returns the messages that came since the last time, how many after them
+// were dropped because nobody took these, and, if no more will come, why.
+func (l *Listener) Take() (queue []Message, missed int, end error) {
+	l.events.mu.Lock()
+	defer l.events.mu.Unlock()
+	queue, missed = l.queue, l.missed
+	l.queue, l.bytes, l.missed = nil, 0, 0
+	return queue, missed, l.end
+}
+
+// wake is called with the lock held, as are add and finish.
+func (l *Listener) wake() {
+	select {
+	case l.ready <- struct{}{}:
+	default: // not read yet
+	}
+}
+
+func (l *Listener) add(m Message) {
+	// One that follows dropped ones must be dropped too, or the count would
+	// not tell where they were.
+	if l.missed > 0 || len(l.queue) >= maxQueued || l.bytes >= maxQueuedBytes {
+		l.missed++
+		return
+	}
+	l.queue = append(l.queue, m)
+	l.bytes += len(m.Raw)
+	l.wake()
+}
+
+func (l *Listener) finish(err error) {
+	l.end = err
+	l.wake()
+}
+
 // send hands on m, which was read from raw. raw is the reader's buffer.
 func (e *events) send(m Message, raw []byte) {
 	if e.listening.Load() == 0 {
@@ -65,21 +106,20 @@ func (e *events) send(m Message, raw []byte) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for l := range e.listeners {
-		select {
-		case l.C <- m:
-		default:
-			l.missed.Add(1)
-		}
+		l.add(m)
 	}
 }
 
-func (e *events) close() {
+// end ends all listeners, and those to come if it is for good.
+func (e *events) end(err error, forGood bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.closed = true
-	for l := range e.listeners {
-		close(l.C)
-		delete(e.listeners, l)
+	if forGood {
+		e.closed = err
 	}
+	for l := range e.listeners {
+		l.finish(err)
+	}
+	clear(e.listeners)
 	e.listening.Store(0)
 }

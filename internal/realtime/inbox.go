@@ -21,9 +21,10 @@ type inbox struct {
 
 	mu      sync.Mutex
 	entries map[key]*entry
-	early   list.List // of *entry without watches, oldest first
+	early   list.List // of *entry that are kept, oldest first
 	bytes   int       // in early
-	lost    uint64    // ids whose early messages were thrown away
+	kept    uint64    // number of the newest entry that was kept
+	dropped uint64    // number of the newest one that was thrown away
 }
 
 // key tells commands and requests apart, which may share an id.
@@ -32,21 +33,30 @@ type key struct {
 	id      string
 }
 
+// entry is what there is for an id: watches, or early messages, never both.
 type entry struct {
 	key     key
 	watches []*Watch
-	early   []Message // while nobody watches
-	place   *list.Element
-	since   time.Time
-	bytes   int
+	early   *early
+}
+
+// early is what came while nobody watched.
+type early struct {
+	messages []Message
+	bytes    int
+	number   uint64 // ascending from entry to entry
+	since    time.Time
+	place    *list.Element
 }
 
 // Watch receives the messages for one id.
 type Watch struct {
-	inbox *inbox
-	entry *entry
-	ready chan struct{}
-	queue []Message
+	inbox   *inbox
+	entry   *entry
+	index   int // in entry.watches
+	ready   chan struct{}
+	queue   []Message
+	dropped uint64 // see inbox, when the watch began
 }
 
 func (b *inbox) init(keep int, keepFor time.Duration) {
@@ -54,19 +64,24 @@ func (b *inbox) init(keep int, keepFor time.Duration) {
 	b.entries = make(map[key]*entry)
 }
 
-// watch begins to watch an id. What came early is in the queue already.
-func (b *inbox) watch(k key) *Watch {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.dropOld()
+func (b *inbox) entry(k key) *entry {
 	e := b.entries[k]
 	if e == nil {
 		e = &entry{key: k}
 		b.entries[k] = e
 	}
-	w := &Watch{inbox: b, entry: e, ready: make(chan struct{}, 1)}
-	if e.place != nil {
-		w.queue = e.early
+	return e
+}
+
+// watch begins to watch an id. What came early is in the queue already.
+func (b *inbox) watch(k key) *Watch {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.dropOld()
+	e := b.entry(k)
+	w := &Watch{inbox: b, entry: e, index: len(e.watches), ready: make(chan struct{}, 1), dropped: b.dropped}
+	if e.early != nil {
+		w.queue = e.early.messages
 		w.ready <- struct{}{}
 		b.unkeep(e)
 	}
@@ -86,39 +101,37 @@ func (w *Watch) Take() []Message {
 	return queue
 }
 
-// Stop ends the watch. Messages that it has not taken are kept as early ones.
+// Stop ends the watch. Messages that nobody has taken are kept as early ones.
 func (w *Watch) Stop() {
 	b, e := w.inbox, w.entry
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for i, other := range e.watches {
-		if other == w {
-			e.watches = append(e.watches[:i], e.watches[i+1:]...)
-			break
-		}
+	last := len(e.watches) - 1
+	if w.index > last || e.watches[w.index] != w {
+		return // stopped already
 	}
-	if len(e.watches) > 0 || e.place != nil {
+	e.watches[w.index] = e.watches[last]
+	e.watches[w.index].index = w.index
+	e.watches[last] = nil
+	e.watches = e.watches[:last]
+	if last > 0 {
 		return
 	}
-	if len(w.queue) > 0 {
-		for _, m := range w.queue {
-			b.keepEarly(e, m)
-		}
+	if len(w.queue) == 0 {
+		delete(b.entries, e.key)
 		return
 	}
-	delete(b.entries, e.key)
+	for _, m := range w.queue {
+		b.keepEarly(e, m)
+	}
+	b.dropOld()
 }
 
 // deliver hands m to those who watch its id, or keeps it.
 func (b *inbox) deliver(m Message) {
-	k := key{m.Type == TypeCommand, m.ID}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := b.entries[k]
-	if e == nil {
-		e = &entry{key: k}
-		b.entries[k] = e
-	}
+	e := b.entry(key{m.Type == TypeCommand, m.ID})
 	if len(e.watches) == 0 {
 		b.keepEarly(e, m)
 		b.dropOld()
@@ -135,8 +148,8 @@ func (b *inbox) deliver(m Message) {
 
 // add appends m, unless it only repeats that a command is running.
 func add(queue []Message, m Message) []Message {
-	if n := len(queue); n > 0 && m.Type == TypeCommand && m.CommandStatus == Pending {
-		if queue[n-1].CommandStatus == Pending {
+	if n := len(queue); n > 0 && m.isProgress() {
+		if queue[n-1].isProgress() {
 			queue[n-1] = m
 		}
 		return queue
@@ -145,39 +158,46 @@ func add(queue []Message, m Message) []Message {
 }
 
 func (b *inbox) keepEarly(e *entry, m Message) {
-	if e.place == nil {
-		e.place = b.early.PushBack(e)
-		e.since = time.Now()
+	if e.early == nil {
+		b.kept++
+		e.early = &early{number: b.kept, since: time.Now()}
+		e.early.place = b.early.PushBack(e)
 	}
-	if len(e.early) < maxEarly {
-		e.early = add(e.early, m)
-		e.bytes += len(m.Body)
-		b.bytes += len(m.Body)
+	kept := e.early
+	kept.messages = add(kept.messages, m)
+	if len(kept.messages) > maxEarly {
+		kept.messages = kept.messages[1:] // the newest says most
 	}
+	size := 0
+	for i := range kept.messages {
+		size += kept.messages[i].size()
+	}
+	b.bytes += size - kept.bytes
+	kept.bytes = size
 }
 
 func (b *inbox) unkeep(e *entry) {
-	b.early.Remove(e.place)
-	b.bytes -= e.bytes
-	e.place, e.early, e.bytes = nil, nil, 0
+	b.early.Remove(e.early.place)
+	b.bytes -= e.early.bytes
+	e.early = nil
 }
 
 // dropOld throws away early messages beyond the bounds of number, size and age.
 func (b *inbox) dropOld() {
 	for front := b.early.Front(); front != nil; front = b.early.Front() {
 		e, _ := front.Value.(*entry)
-		if b.early.Len() <= b.keep && b.bytes <= maxKeptBytes && time.Since(e.since) < b.keepFor {
+		if b.early.Len() <= b.keep && b.bytes <= maxKeptBytes && time.Since(e.early.since) < b.keepFor {
 			return
 		}
+		b.dropped = e.early.number
 		b.unkeep(e)
 		delete(b.entries, e.key)
-		b.lost++
 	}
 }
 
-// lostSoFar counts the ids whose messages were thrown away.
-func (b *inbox) lostSoFar() uint64 {
+// numbers of the newest entry that was kept, and of the newest thrown away.
+func (b *inbox) numbers() (kept, dropped uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.lost
+	return b.kept, b.dropped
 }

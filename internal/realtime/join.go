@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -22,19 +23,42 @@ type request struct {
 
 type requestData struct {
 	AuthorizationToken string `json:"authorizationToken"`
+	ChannelID          string `json:"channelId,omitempty"`
+}
+
+// errRefused is a join that will not succeed by trying again.
+var errRefused = errors.New("join refused")
+
+// RefusedError is the proxy's refusal of a join.
+type RefusedError struct {
+	Status  int // 0 if the answer has none
+	Message string
+}
+
+func (e *RefusedError) Error() string {
+	text := fmt.Sprintf("join refused with status %d", e.Status)
+	if e.Message != "" {
+		text += ": " + e.Message
+	}
+	return text
+}
+
+// Is tells a refusal from a server that is unwell or overrun.
+func (e *RefusedError) Is(target error) bool {
+	return target == errRefused && e.Status < 500 && e.Status != http.StatusTooManyRequests
 }
 
 // join connects and joins. If the proxy refuses the token, one other is tried.
-func (c *Channel) join() (*websocket.Conn, error) {
+func (c *Channel) join() (*line, error) {
 	ctx, cancel := context.WithTimeout(c.life, joinTimeout)
 	defer cancel()
 	token, err := c.config.Token(ctx, "")
 	if err != nil {
 		return nil, tokenError(err)
 	}
-	conn, err := c.dialAndJoin(ctx, token)
+	l, err := c.dialAndJoin(ctx, token)
 	if !errors.Is(err, errRefused) {
-		return conn, err
+		return l, err
 	}
 	renewed, renewErr := c.config.Token(ctx, token)
 	switch {
@@ -46,51 +70,77 @@ func (c *Channel) join() (*websocket.Conn, error) {
 	return c.dialAndJoin(ctx, renewed)
 }
 
-// tokenError counts as a refusal: without a token it is no use to try again
-// and again.
-func tokenError(err error) error { return fmt.Errorf("%w: no token: %w", errRefused, err) }
-
-func (c *Channel) dialAndJoin(ctx context.Context, token string) (*websocket.Conn, error) {
-	conn, resp, err := websocket.Dial(ctx, c.config.URL, &websocket.DialOptions{
-		HTTPClient:      c.config.HTTPClient,
-		CompressionMode: websocket.CompressionDisabled,
-	})
-	if err != nil {
-		return nil, dialError(resp, err)
+// tokenError counts as a refusal, unless there may be a token later.
+func tokenError(err error) error {
+	if errors.Is(err, ErrTokenLater) || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("no token to join with: %w", err)
 	}
-	conn.SetReadLimit(maxMessage)
-	// The reader does not look at the context; this does.
-	stop := context.AfterFunc(ctx, func() { _ = conn.CloseNow() })
+	return fmt.Errorf("%w: no token to join with: %w", errRefused, err)
+}
 
-	join := request{Action: "joinChannel", CorrelationID: rand.Text(), Data: requestData{token}}
-	if err = wsjson.Write(ctx, conn, join); err == nil {
-		var answer error
-		err = c.read(conn, func(e *envelope) bool {
+func (c *Channel) dialAndJoin(ctx context.Context, token string) (*line, error) {
+	l, err := dial(ctx, c.config.HTTPClient, c.config.URL)
+	if err != nil {
+		return nil, err
+	}
+	// The reader does not look at the context; this does.
+	stop := context.AfterFunc(ctx, func() { _ = l.CloseNow() })
+
+	join := request{Action: "joinChannel", CorrelationID: rand.Text(), Data: requestData{AuthorizationToken: token}}
+	if err = wsjson.Write(ctx, l.Conn, join); err == nil {
+		var refused error
+		err = c.read(l.Conn, func(answer *envelope) bool {
 			// A server that does not ask for correlation ids may not return
 			// them either.
-			if e.CorrelationID != "" && e.CorrelationID != join.CorrelationID {
+			if answer.CorrelationID != join.CorrelationID && (answer.CorrelationID != "" || answer.Status == 0) {
 				return false
 			}
-			if e.Status != http.StatusOK {
-				answer = refusal(e)
+			l.channelID = answer.Data.ChannelID
+			if answer.Status != http.StatusOK {
+				refused = refusal(answer, token)
 			}
 			return true
 		})
 		if err == nil {
-			err = answer
+			err = refused
 		}
 	}
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
-		_ = conn.CloseNow()
+		_ = l.CloseNow()
 		if ctx.Err() != nil {
 			err = fmt.Errorf("no answer to the join: %w", ctx.Err())
 		}
 		return nil, err
 	}
-	return conn, nil
+	return l, nil
+}
+
+// refusal quotes the proxy, but never the token.
+func refusal(answer *envelope, token string) error {
+	message := strings.ReplaceAll(answer.Data.Message, token, "[token]")
+	if len(message) > 200 {
+		message = message[:200] + "..."
+	}
+	return &RefusedError{answer.Status, message}
+}
+
+// leave ends the session politely, but not at any price: the peer may be dead.
+func (c *Channel) leave(l *line) {
+	timer := time.AfterFunc(closeTimeout, l.cut)
+	defer timer.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	token, err := c.config.Token(ctx, "")
+	if err == nil {
+		// The documentation names the channel by the token, older clients by
+		// its id.
+		data := requestData{token, l.channelID}
+		_ = wsjson.Write(ctx, l.Conn, request{Action: "leaveChannel", CorrelationID: rand.Text(), Data: data})
+	}
+	_ = l.Close(websocket.StatusNormalClosure, "")
 }
 
 // dialError leaves out the URL.
@@ -102,17 +152,4 @@ func dialError(resp *http.Response, err error) error {
 		err = e.Err
 	}
 	return fmt.Errorf("connect to the WebSocket proxy: %w", err)
-}
-
-// leave ends the session politely, but not at any price: the peer may be dead.
-func (c *Channel) leave(conn *websocket.Conn) {
-	timer := time.AfterFunc(closeTimeout, func() { _ = conn.CloseNow() })
-	defer timer.Stop()
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	token, err := c.config.Token(ctx, "")
-	if err == nil {
-		_ = wsjson.Write(ctx, conn, request{Action: "leaveChannel", CorrelationID: rand.Text(), Data: requestData{token}})
-	}
-	_ = conn.Close(websocket.StatusNormalClosure, "")
 }

@@ -32,9 +32,14 @@ type Message struct {
 	Raw           []byte // the whole message; only in events
 }
 
-// final tells that nothing more comes for the command.
-func (m *Message) final() bool {
-	return m.Type == TypeCommand && m.CommandStatus != Pending
+// isProgress tells that the message only says that a command is running.
+func (m *Message) isProgress() bool {
+	return m.Type == TypeCommand && m.CommandStatus == Pending
+}
+
+// size is about what the message holds in memory.
+func (m *Message) size() int {
+	return len(m.ID) + len(m.DataContext) + len(m.StreamURL) + len(m.Body)
 }
 
 // envelope is every shape of message at once: pushed ones have a data.type,
@@ -51,6 +56,7 @@ type envelope struct {
 		DataContext   string          `json:"data_context"`
 		StreamURL     string          `json:"streamUrl"`
 		Body          json.RawMessage `json:"body"`
+		ChannelID     string          `json:"channelId"`
 		Message       string          `json:"message"`
 	} `json:"data"`
 }
@@ -83,6 +89,11 @@ func parse(data []byte, e *envelope) bool {
 	return true
 }
 
+// isAnswer tells an answer to a request of ours from what is pushed.
+func (e *envelope) isAnswer() bool {
+	return e.Data.Type == "" && (e.Status != 0 || e.CorrelationID != "")
+}
+
 func number(v any) int {
 	switch v := v.(type) {
 	case float64:
@@ -100,7 +111,7 @@ func (e *envelope) message() Message {
 		Type: d.Type, ID: d.ID, CommandStatus: d.CommandStatus, OutputType: d.OutputType,
 		DataContext: d.DataContext, StreamURL: d.StreamURL, Body: d.Body,
 	}
-	if d.Type == TypeStream && d.RequestID != "" {
+	if d.RequestID != "" && (d.Type == TypeStream || d.ID == "") {
 		m.ID = d.RequestID
 	}
 	return m

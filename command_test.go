@@ -1,0 +1,252 @@
+package privicore_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/privicore/privicore-go"
+)
+
+func TestWhereTheCommandIDIs(t *testing.T) {
+	for _, test := range []struct {
+		status       int
+		header, body string
+		want         string
+	}{
+		{202, "c1", ``, "c1"},
+		{202, "c1", `"c2"`, "c1"},
+		{202, "c1", `<html>`, "c1"},
+		{202, "", `"c1"`, "c1"},
+		{202, "", ` "c1" `, "c1"},
+		{202, "", `["c1"]`, "c1"},
+		{202, "", `{"commandId":"c1"}`, "c1"},
+		{202, "", `{"commandId":"c1","unknown":{"x":[1]}}`, "c1"},
+		{200, "", `{"commandId":"c1"}`, "c1"},
+		{202, "", ``, ""},
+		{202, "", `null`, ""},
+		{202, "", `{}`, ""},
+		{202, "", `[]`, ""},
+		{202, "", `""`, ""},
+		{202, "", `["c1","c2"]`, ""},
+		{202, "", `["started"]`, ""},
+		{202, "", `"Accepted"`, ""},
+		{202, "", `"command was accepted"`, ""},
+		{202, "", `{"message":"accepted"}`, ""},
+		{202, "", `{"commandId":null}`, ""},
+		{202, "", `{"commandId":7}`, ""},
+		{202, "", `7`, ""},
+		{202, "", `<html>proxy</html>`, ""},
+		{202, "", `["c1`, ""},
+		{204, "", ``, ""},
+	} {
+		c := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) {
+			return reply(test.status, test.body, "X-Dpt-Cab-Id", test.header)
+		})
+		cmd, err := c.Device.Remove(t.Context(), "d")
+		if test.want != "" {
+			require.NoError(t, err, test)
+			assert.Equal(t, test.want, cmd.ID)
+			continue
+		}
+		require.ErrorIs(t, err, privicore.ErrNoCommandID, test)
+		assert.Nil(t, cmd)
+		var apiErr *privicore.APIError
+		require.ErrorAs(t, err, &apiErr)
+		assert.Equal(t, test.body, string(apiErr.Response.Body), "the raw answer is kept")
+	}
+}
+
+func TestOutcomeIsRemembered(t *testing.T) {
+	pollBubble(t, always(answering(200, `["rejected","why"]`)), func(t *testing.T, c *privicore.Client, p *polls) {
+		cmd := c.Command("c1")
+		for range 3 {
+			_, err := cmd.Wait(t.Context())
+			var failed *privicore.CommandError
+			require.ErrorAs(t, err, &failed)
+		}
+		result, err := cmd.Status(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, privicore.CommandRejected, result.Status)
+		assert.Len(t, p.times, 1)
+
+		require.NoError(t, c.Close())
+		_, err = cmd.Wait(t.Context())
+		assert.NotErrorIs(t, err, privicore.ErrClosed, "what is known stays known")
+	})
+}
+
+func TestManyWaitForOneCommand(t *testing.T) {
+	pollBubble(t, afterPolls(30, answering(202, ""), answering(200, `["done"]`)), func(t *testing.T, c *privicore.Client, p *polls) {
+		cmd := c.Command("c1")
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				_, err := cmd.Wait(t.Context())
+				assert.NoError(t, err)
+			})
+		}
+		all.Wait()
+	})
+}
+
+func TestWaitAgainAfterTheContextEnded(t *testing.T) {
+	pollBubble(t, afterPolls(10, answering(202, ""), answering(200, `["done"]`)), func(t *testing.T, c *privicore.Client, p *polls) {
+		cmd := c.Command("c1")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := cmd.Wait(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		_, err = cmd.Wait(t.Context())
+		require.NoError(t, err)
+	})
+}
+
+func TestProgress(t *testing.T) {
+	answer := afterPolls(3, answering(202, `["started"]`), answering(200, `["done"]`))
+	pollBubble(t, answer, func(t *testing.T, c *privicore.Client, p *polls) {
+		cmd := c.Command("c1")
+		var seen []privicore.CommandResult
+		cmd.Progress = func(r *privicore.CommandResult) { seen = append(seen, *r) }
+		_, err := cmd.Wait(t.Context())
+		require.NoError(t, err)
+		require.Len(t, seen, 3, "for the outcome it is not called")
+		assert.Equal(t, privicore.CommandPending, seen[0].Status)
+		assert.Equal(t, "c1", seen[0].ID)
+		assert.Equal(t, []string{"started"}, seen[0].Messages)
+	})
+}
+
+func TestWaitAll(t *testing.T) {
+	polled := map[string]int{}
+	answer := func(_ int, id string) (*http.Response, error) {
+		switch polled[id]++; {
+		case id == "unknown":
+			return reply(422, "")
+		case polled[id] < 3:
+			return reply(202, "")
+		case id == "bad":
+			return reply(200, `["rejected","bad"]`)
+		}
+		return reply(200, fmt.Sprintf(`["done.%s"]`, id))
+	}
+	pollBubble(t, answer, func(t *testing.T, c *privicore.Client, p *polls) {
+		cmds := []*privicore.Command{
+			c.Command("a"), nil, c.Command("bad"), c.Command("b"), {ID: "orphan"}, c.Command("unknown"), c.Command(".."), c.Command("a"),
+		}
+		results, err := privicore.WaitAll(t.Context(), cmds...)
+		require.Len(t, results, len(cmds))
+		for i, want := range []string{"done.a", "", "", "done.b", "", "", "", "done.a"} {
+			if want == "" {
+				assert.Nil(t, results[i], i)
+			} else if assert.NotNil(t, results[i], i) {
+				assert.Equal(t, []string{want}, results[i].Messages)
+			}
+		}
+		require.ErrorIs(t, err, privicore.ErrValidation)
+		var failed *privicore.CommandError
+		require.ErrorAs(t, err, &failed)
+		assert.Equal(t, "bad", failed.ID)
+		joined, ok := err.(interface{ Unwrap() []error })
+		require.True(t, ok)
+		assert.Len(t, joined.Unwrap(), 5)
+	})
+
+	results, err := privicore.WaitAll(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, results)
+}
+
+func TestWaitAllIsNotSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		c := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) {
+			if time.Since(start) < 5*time.Second {
+				return reply(202, "")
+			}
+			return reply(200, `["done"]`)
+		}, privicore.WithPollRate(100))
+		cmds := make([]*privicore.Command, 100)
+		for i := range cmds {
+			cmds[i] = c.Command(fmt.Sprint("c", i))
+		}
+		_, err := privicore.WaitAll(t.Context(), cmds...)
+		require.NoError(t, err)
+		assert.Less(t, time.Since(start), 10*time.Second)
+	})
+}
+
+func TestWaitAllUntilTheContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) { return reply(202, "") })
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		start := time.Now()
+		results, err := privicore.WaitAll(ctx, c.Command("a"), c.Command("b"))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, []*privicore.CommandResult{nil, nil}, results)
+		assert.Equal(t, 3*time.Second, time.Since(start))
+	})
+}
+
+func TestCommandWithoutClient(t *testing.T) {
+	var none *privicore.Command
+	for _, cmd := range []*privicore.Command{none, {}, {ID: "c1"}} {
+		_, err := cmd.Wait(t.Context())
+		require.ErrorContains(t, err, "Client.Command")
+		_, err = cmd.Status(t.Context())
+		require.ErrorContains(t, err, "Client.Command")
+	}
+	cmd, err := (&privicore.Response{Body: []byte(`"c1"`)}).Command()
+	require.NoError(t, err)
+	_, err = cmd.Wait(t.Context())
+	require.ErrorContains(t, err, "Client.Command")
+}
+
+func TestCommandWithAnImpossibleID(t *testing.T) {
+	c := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) {
+		t.Error("sent")
+		return reply(200, "")
+	})
+	for _, id := range []string{"", "..", "a/../b", "\n", " "} {
+		_, err := c.Command(id).Wait(t.Context())
+		require.ErrorIs(t, err, privicore.ErrValidation)
+		_, err = c.Command(id).Status(t.Context())
+		require.ErrorIs(t, err, privicore.ErrValidation)
+	}
+}
+
+func TestStatus(t *testing.T) {
+	pollBubble(t, func(poll int, _ string) (*http.Response, error) {
+		switch poll {
+		case 1:
+			return reply(404, "")
+		case 2:
+			return reply(429, "", "Retry-After", "7")
+		case 3:
+			return reply(500, "")
+		}
+		return reply(202, `["started"]`)
+	}, func(t *testing.T, c *privicore.Client, p *polls) {
+		cmd := c.Command("c1")
+		_, err := cmd.Status(t.Context())
+		require.ErrorIs(t, err, privicore.ErrNotFound)
+		_, err = cmd.Status(t.Context())
+		require.ErrorIs(t, err, privicore.ErrRateLimited)
+		_, err = cmd.Status(t.Context())
+		require.Error(t, err)
+		result, err := cmd.Status(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, privicore.CommandPending, result.Status)
+		assert.Zero(t, time.Since(p.start), "Status never waits")
+		assert.Len(t, p.times, 4)
+	})
+}

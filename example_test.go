@@ -1,0 +1,531 @@
+package privicore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/privicore/privicore-go"
+	"github.com/privicore/privicore-go/privicoretest"
+)
+
+// sandbox returns a client for an active profile on a Privicore in this
+// process, and what closes both.
+func sandbox() (*privicore.Client, func()) {
+	server, err := privicoretest.Start(privicoretest.WithProfile("alice", "correct horse"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, err := privicore.NewClient(
+		privicore.WithBaseURL(server.URL),
+		privicore.WithWebSocketURL(server.WebSocketURL),
+		privicore.WithCredentials("alice", "correct horse"),
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return client, func() {
+		_ = client.Close()
+		server.Close()
+	}
+}
+
+func Example() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	client, stop := sandbox() // or privicore.NewClient(privicore.FromEnv())
+	defer stop()
+
+	device, err := client.Device.Onboard(ctx, "kitchen tablet")
+	if err != nil {
+		log.Fatal(err)
+	}
+	command, err := client.VerifiedAuthenticator.Register(ctx, device.Identifier)
+	if err != nil {
+		log.Fatal(err)
+	}
+	result, err := command.Wait(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(result.Status)
+	// Output: succeeded
+}
+
+func ExampleNewClient() {
+	client, err := privicore.NewClient(
+		privicore.WithBaseURL("https://stage.privicore.com:9009"),
+		privicore.WithCredentials("alice", "correct horse"),
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	_, err = privicore.NewClient(privicore.WithBaseURL("http://stage.privicore.com:9009"))
+	fmt.Println(err)
+	// Output: privicore: NewClient: base URL is plain http to another host; use https or WithInsecureHTTP
+}
+
+// One process that serves many profiles shares connections between them.
+func ExampleClient_Clone() {
+	client, stop := sandbox()
+	defer stop()
+
+	bob, err := client.Clone(privicore.WithCredentials("bob", "battery staple"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer bob.Close()
+	key, err := privicore.GenerateKey()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(bob.Profile.Provision(context.Background(), key.Public()))
+	// Output: <nil>
+}
+
+// Do reaches what the typed API lacks.
+func ExampleClient_Do() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+
+	response, err := client.Do(ctx, "POST", "/device/request-unique-identifier", url.Values{"deviceName": {"door"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	command, err := response.Command()
+	if err != nil {
+		log.Fatal(err)
+	}
+	result, err := command.Wait(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(response.StatusCode, result.Messages)
+	// Output: 202 [device.device_registered]
+}
+
+// The answer of any typed call can be had as it came.
+func ExampleCaptureResponse() {
+	client, stop := sandbox()
+	defer stop()
+
+	var response privicore.Response
+	ctx := privicore.CaptureResponse(context.Background(), &response)
+	if _, err := client.Utility.Health(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(response.StatusCode, response.Header.Get("Content-Type"), strings.TrimSpace(string(response.Body)))
+	// Output: 200 application/json {"status":"ok"}
+}
+
+// The parts of a wait: the command as accepted, and its outcome.
+func ExampleCommand_Wait() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+
+	run := func() error {
+		pending, err := client.Device.RequestIdentifier(ctx, "kitchen tablet")
+		if err != nil {
+			return err
+		}
+		device, err := pending.Result(ctx)
+		if err != nil {
+			return err
+		}
+
+		command, err := client.Device.Remove(ctx, device.Identifier)
+		if err != nil {
+			return err
+		}
+		result, err := command.Wait(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Println(result.Status, result.Messages)
+
+		// It can be removed once.
+		command, err = client.Device.Remove(ctx, device.Identifier)
+		if err != nil {
+			return err
+		}
+		_, err = command.Wait(ctx)
+		return err
+	}
+	err := run()
+	var rejected *privicore.CommandError
+	switch {
+	case errors.As(err, &rejected):
+		fmt.Println("rejected:", rejected.Messages)
+	case errors.Is(err, privicore.ErrAmbiguous):
+		fmt.Println("the server may have carried it out")
+	}
+	// Output:
+	// succeeded [device.device_removed]
+	// rejected: [device.already_removed]
+}
+
+// A command can be waited for by another process, from its id.
+func ExampleClient_Command() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+
+	pending, err := client.Device.RequestIdentifier(ctx, "kitchen tablet")
+	if err != nil {
+		log.Fatal(err)
+	}
+	id := pending.ID // kept somewhere
+
+	result, err := client.Command(id).Wait(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(result.Status)
+	// Output: succeeded
+}
+
+func ExampleWaitAll() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+
+	var commands []*privicore.Command
+	for _, name := range []string{"door", "window", "roof"} {
+		pending, err := client.Device.RequestIdentifier(ctx, name)
+		if err != nil {
+			log.Fatal(err)
+		}
+		commands = append(commands, pending.Command)
+	}
+	results, err := privicore.WaitAll(ctx, commands...)
+	fmt.Println(len(results), err)
+	// Output: 3 <nil>
+}
+
+// Events lists what the proxy pushes, for tools that watch a profile.
+func ExampleClient_Events() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	client, stop := sandbox()
+	defer stop()
+
+	if err := client.Connect(ctx); err != nil {
+		log.Fatal(err)
+	}
+	go func() {
+		// Some other part of the program gives a command.
+		for ctx.Err() == nil {
+			pending, err := client.Device.RequestIdentifier(ctx, "door")
+			if err == nil {
+				_, _ = pending.Wait(ctx)
+			}
+		}
+	}()
+	for event, err := range client.Events(ctx) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if e, ok := event.(*privicore.CommandEvent); ok && e.Status == privicore.CommandSucceeded {
+			fmt.Println(e.Messages)
+			cancel()
+			break
+		}
+	}
+	// Output: [device.device_registered]
+}
+
+func ExampleClient_Connect() {
+	client, stop := sandbox()
+	defer stop()
+	fmt.Println(client.Connect(context.Background()))
+	// Output: <nil>
+}
+
+// A profile becomes active with a public key.
+func ExampleProfileService_Provision() {
+	server, err := privicoretest.Start()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+	client, err := privicore.NewClient(
+		privicore.WithBaseURL(server.URL),
+		privicore.WithCredentials("carol", "correct horse battery staple"),
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	key, err := privicore.GenerateKey()
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	if err := client.Profile.Provision(ctx, key.Public()); err != nil {
+		log.Fatal(err)
+	}
+	registered, err := client.PublicKey.Retrieve(ctx)
+	fmt.Println(registered == key.Public(), err)
+	// Output: true <nil>
+}
+
+func ExampleParsePublicKey() {
+	key := privicore.KeyFromSeed("privicore").Public()
+	signed := key.String()
+	fmt.Println(len(signed), signed[:16])
+
+	same, err := privicore.ParsePublicKey(signed)
+	fmt.Println(same == key, err)
+
+	_, err = privicore.ParsePublicKey(signed[:198] + "00")
+	fmt.Println(err)
+	// Output:
+	// 200 314205002817c9ec
+	// true <nil>
+	// invalid key: signed public key has a wrong hash
+}
+
+func ExampleSecret() {
+	password := privicore.NewSecret("correct horse")
+	fmt.Println(password)
+	fmt.Printf("%+v\n", struct{ Password privicore.Secret }{password})
+	fmt.Println(len(password.Reveal()))
+	// Output:
+	// [redacted]
+	// {Password:[redacted]}
+	// 13
+}
+
+func ExampleDeviceService_Onboard() {
+	client, stop := sandbox()
+	defer stop()
+
+	device, err := client.Device.Onboard(context.Background(), "kitchen tablet")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(device.Approved)
+	// Output: true
+}
+
+func ExampleUtilityService_Health() {
+	client, stop := sandbox()
+	defer stop()
+
+	health, err := client.Utility.Health(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(health.Status)
+	// Output: ok
+}
+
+func ExampleVerifiedAuthenticatorService_SetQuorumStrategy() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+
+	command, err := client.VerifiedAuthenticator.SetQuorumStrategy(ctx, privicore.MinimumPercentage, 75)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := command.Wait(ctx); err != nil {
+		log.Fatal(err)
+	}
+	strategy, err := client.VerifiedAuthenticator.Strategy(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(strategy.Strategy)
+
+	_, err = client.VerifiedAuthenticator.SetQuorumStrategy(ctx, privicore.MinimumPercentage, 140)
+	fmt.Println(err)
+	// Output:
+	// minimum_percentage
+	// privicore: Set quorum strategy: strategy_params is 140; a percentage is between 0 and 100
+}
+
+func ExampleStorageService_Register() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+
+	device, err := client.Device.Onboard(ctx, "cellar server")
+	if err != nil {
+		log.Fatal(err)
+	}
+	command, err := client.Storage.Register(ctx, device.Identifier)
+	if err != nil {
+		log.Fatal(err)
+	}
+	result, err := command.Wait(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(result.Status)
+	// Output: succeeded
+}
+
+func ExampleDataTokenService_Store() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+
+	key := make([]byte, 32) // from where the application keeps its keys
+	cipher, err := privicore.NewAESGCM(key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	run := func() error {
+		token, err := client.DataToken.Store(ctx, privicore.Payload{
+			Data:    strings.NewReader("the plaintext"),
+			Cipher:  cipher,
+			Context: "invoices",
+		})
+		if err != nil {
+			return err
+		}
+		plaintext, err := client.DataToken.Retrieve(ctx, token, privicore.Retrieval{Cipher: cipher})
+		if err != nil {
+			return err
+		}
+		defer plaintext.Close()
+		data, err := io.ReadAll(plaintext)
+		fmt.Printf("%s\n", data)
+		return err
+	}
+	if err := run(); err != nil {
+		log.Fatal(err)
+	}
+	// Output: the plaintext
+}
+
+func ExampleDataTokenService_List() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+
+	for token, err := range client.DataToken.List(ctx, privicore.DataTokenFilter{Context: "invoices"}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(token.Token, token.FileName, token.Size)
+	}
+	// Output:
+}
+
+// An application with an access token of its own, which a second client uses
+// and refreshes.
+func ExampleOAuthService_Authorize() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+
+	pending, err := client.OAuth.Register(ctx, privicore.OAuthApplication{
+		Name:        "reports",
+		RedirectURI: "https://reports.example.com/callback",
+		Scopes:      []string{"read"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	app, err := pending.Result(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	access, err := client.OAuth.Authorize(ctx, app.ClientID, app.ClientSecret, []string{"read"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	reports, err := client.Clone(privicore.WithTokenSource(client.OAuth.TokenSource(access)))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer reports.Close()
+
+	mine, err := client.Profile.ID(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	theirs, err := reports.Profile.ID(ctx)
+	fmt.Println(mine == theirs, err)
+	// Output: true <nil>
+}
+
+// vault is a TokenSource: tokens come from somewhere else.
+type vault struct{ client *http.Client }
+
+func (v vault) Token(ctx context.Context) (*privicore.AuthorizationToken, error) {
+	return &privicore.AuthorizationToken{
+		Token:     privicore.NewSecret("T-from-the-vault"),
+		ExpiresAt: time.Now().Add(time.Hour),
+	}, nil
+}
+
+func ExampleTokenSource() {
+	client, err := privicore.NewClient(privicore.WithTokenSource(vault{http.DefaultClient}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+}
+
+// From here on, deleting data takes a vote.
+func ExamplePolicyService_Gate() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+
+	policy, err := client.Policy.Gate(ctx, privicore.Gate{
+		Name:     "four eyes",
+		Template: "Data access",
+		Events:   []string{"Delete data"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(policy.Name)
+
+	_, err = client.Policy.Gate(ctx, privicore.Gate{
+		Name:     "six eyes",
+		Template: "Data access",
+		Events:   []string{"Frame data"},
+	})
+	fmt.Println(errors.Is(err, privicore.ErrValidation))
+	// Output:
+	// four eyes
+	// true
+}
+
+// TestOnboarding is the README's example of a user's own test.
+func TestOnboarding(t *testing.T) {
+	server := privicoretest.NewServer(t, privicoretest.WithProfile("alice", "correct horse"))
+	client, err := privicore.NewClient(
+		privicore.WithBaseURL(server.URL),
+		privicore.WithWebSocketURL(server.WebSocketURL),
+		privicore.WithCredentials("alice", "correct horse"),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+
+	server.Next("Device.Approve", privicoretest.Fault{Reject: []string{"device.blocked"}})
+	_, err = client.Device.Onboard(t.Context(), "kitchen tablet")
+	var rejected *privicore.CommandError
+	if !errors.As(err, &rejected) {
+		t.Fatalf("got %v, want a rejection", err)
+	}
+}

@@ -1,0 +1,204 @@
+package operation_test
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/privicore/privicore-go/internal/operation"
+)
+
+// All lists what table.go declares, once and in the same order.
+func TestAllIsComplete(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "table.go", nil, parser.SkipObjectResolution)
+	require.NoError(t, err)
+	var declared, listed []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if spec.Names[0].Name != "All" {
+			declared = append(declared, spec.Names[0].Name)
+			return false
+		}
+		for _, element := range spec.Values[0].(*ast.CompositeLit).Elts {
+			listed = append(listed, element.(*ast.Ident).Name)
+		}
+		return false
+	})
+	require.NotEmpty(t, declared)
+	assert.Equal(t, declared, listed)
+	assert.Len(t, operation.All, len(listed))
+}
+
+func TestRows(t *testing.T) {
+	var sections, names, calls []string
+	for _, op := range operation.All {
+		if !slices.Contains(sections, op.Section) {
+			sections = append(sections, op.Section)
+		}
+		assert.Equal(t, sections[len(sections)-1], op.Section, "%s: sections are contiguous", op.Go)
+		assert.NotEmpty(t, op.Title, op.Go)
+		assert.Regexp(t, `^[A-Z][A-Za-z]*\.[A-Z][A-Za-z]*$`, op.Go)
+		assert.NotContains(t, names, op.Go, "a method is in the table once")
+		names = append(names, op.Go)
+		assert.Contains(t, []string{"S", "D", "L", "I", "D, L"}, op.Source, op.Go)
+		assert.Contains(t, []string{"GET", "POST"}, op.Method, op.Go)
+
+		if op.OnFileServer() {
+			assert.Empty(t, op.Path, "%s: the URL comes from an earlier answer", op.Go)
+			continue
+		}
+		assert.NotContains(t, calls, op.Method+" "+op.Path, "%s: a call is in the table once", op.Go)
+		calls = append(calls, op.Method+" "+op.Path)
+		assert.Regexp(t, `^(/[a-z-]+)+(/\{[a-zA-Z]+\})?$`, op.Path, "%s: one parameter at most, and at the end", op.Go)
+		assert.Equal(t, op.Path, op.Prefix()+braced(op.PathParameter()), op.Go)
+		if op.Method == "GET" {
+			assert.Contains(t, []operation.Encoding{operation.Nowhere, operation.URL}, op.Encoding, "%s: a GET has no body", op.Go)
+		}
+		if op.Answer == operation.Command || op.Answer == operation.BareID {
+			assert.False(t, op.Repeat, "%s: a command must not run twice", op.Go)
+		}
+	}
+}
+
+func braced(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "{" + name + "}"
+}
+
+func TestFixture(t *testing.T) {
+	for name, want := range map[string]string{
+		"Utility.Health":                 "utility/health",
+		"Profile.ID":                     "profile/id",
+		"Profile.GenerateQRToken":        "profile/generate_qr_token",
+		"PublicKey.RetrieveCAB":          "public_key/retrieve_cab",
+		"Device.ConfigureMeta":           "device/configure_meta",
+		"VerifiedAuthenticator.Strategy": "verified_authenticator/strategy",
+	} {
+		op := operation.Operation{Go: name}
+		assert.Equal(t, want, op.Fixture())
+	}
+	var fixtures []string
+	for _, op := range operation.All {
+		assert.NotContains(t, fixtures, op.Fixture())
+		fixtures = append(fixtures, op.Fixture())
+	}
+}
+
+func TestPathParameter(t *testing.T) {
+	op := operation.Operation{Path: "/request-status/{commandId}"}
+	assert.Equal(t, "/request-status/", op.Prefix())
+	assert.Equal(t, "commandId", op.PathParameter())
+	op = operation.Operation{Path: "/health"}
+	assert.Equal(t, "/health", op.Prefix())
+	assert.Empty(t, op.PathParameter())
+}
+
+// The doc comment of every method names the operation as the vendor does, and
+// says so if the operation is inferred.
+func TestDocComments(t *testing.T) {
+	docs, services := methodDocs(t)
+	require.NotEmpty(t, services)
+	for _, op := range operation.All {
+		service, _, _ := strings.Cut(op.Go, ".")
+		if !services[service] {
+			continue
+		}
+		doc, ok := docs[op.Go]
+		if !assert.True(t, ok, "%s is not declared", op.Go) {
+			continue
+		}
+		title, _, _ := strings.Cut(op.Title, ", other form")
+		title, _, _ = strings.Cut(title, " (")
+		assert.Contains(t, strings.ToLower(doc), `"`+strings.ToLower(title)+`"`, "the doc comment of %s", op.Go)
+		if op.Inferred() {
+			assert.Contains(t, strings.ToLower(doc), "inferred", "the doc comment of %s", op.Go)
+		}
+	}
+}
+
+// methodDocs reads the doc comments of the services' methods, each on one line,
+// by Service.Method, and the services that are declared.
+func methodDocs(t *testing.T) (docs map[string]string, services map[string]bool) {
+	t.Helper()
+	docs, services = make(map[string]string), make(map[string]bool)
+	files, err := filepath.Glob("../../*.go")
+	require.NoError(t, err)
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments|parser.SkipObjectResolution)
+		require.NoError(t, err)
+		for _, decl := range file.Decls {
+			switch decl := decl.(type) {
+			case *ast.GenDecl:
+				for _, spec := range decl.Specs {
+					if spec, ok := spec.(*ast.TypeSpec); ok {
+						if service, ok := strings.CutSuffix(spec.Name.Name, "Service"); ok {
+							services[service] = true
+						}
+					}
+				}
+			case *ast.FuncDecl:
+				if service, ok := receiver(decl); ok {
+					docs[service+"."+decl.Name.Name] = strings.Join(strings.Fields(decl.Doc.Text()), " ")
+				}
+			}
+		}
+	}
+	return docs, services
+}
+
+// receiver is the service whose method fn is.
+func receiver(fn *ast.FuncDecl) (service string, ok bool) {
+	if fn.Recv == nil {
+		return "", false
+	}
+	pointer, ok := fn.Recv.List[0].Type.(*ast.StarExpr)
+	if !ok {
+		return "", false
+	}
+	name, ok := pointer.X.(*ast.Ident)
+	if !ok {
+		return "", false
+	}
+	return strings.CutSuffix(name.Name, "Service")
+}
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, fs.ErrPermission }
+
+func TestWriteCoverage(t *testing.T) {
+	var table bytes.Buffer
+	require.NoError(t, operation.WriteCoverage(&table))
+	for _, line := range []string{
+		"70 operations in 10 sections, 9 of them inferred",
+		"| Retrieve unique identifier | `Device.RetrieveIdentifier` | `POST /device/retrieve-unique-identifier` | token | form | value | yes | S |",
+		"| Remove device | `Device.Remove` | `POST /device/remove` | token | form | command, no body | no | S |",
+		"| Set quorum size | `VerifiedAuthenticator.SetQuorumSize` | `POST /verified-authenticator/set-quorum-size` | token | form | command | no | **I**, inferred |",
+		"| Download data | `DataToken.Download` | `GET {URL of an earlier answer}` | query | nothing | value | no | D |",
+	} {
+		assert.Contains(t, table.String(), line)
+	}
+	for _, line := range strings.Split(table.String(), "\n") {
+		if strings.HasPrefix(line, "| ") && strings.Contains(line, "`") {
+			assert.Equal(t, 9, strings.Count(line, "|"), line)
+		}
+	}
+	assert.ErrorIs(t, operation.WriteCoverage(failingWriter{}), fs.ErrPermission)
+}

@@ -1,0 +1,249 @@
+package privicore_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/privicore/privicore-go"
+)
+
+func TestSecret(t *testing.T) {
+	s := privicore.NewSecret("hunter2")
+	assert.Equal(t, "hunter2", s.Reveal())
+	assert.False(t, s.IsZero())
+	assert.True(t, privicore.NewSecret("").IsZero())
+	assert.Empty(t, privicore.Secret{}.Reveal())
+	assert.Equal(t, "[redacted]", s.String())
+
+	type private struct {
+		s privicore.Secret
+		p *privicore.Secret
+		m map[string]privicore.Secret
+	}
+	type public struct {
+		S privicore.Secret  `json:"s"`
+		P *privicore.Secret `json:"p"`
+		I any               `json:"i"`
+	}
+	for _, v := range []any{
+		s, &s, private{s, &s, map[string]privicore.Secret{"k": s}}, public{s, &s, s}, &public{s, &s, &s}, []privicore.Secret{s}, [1]any{s},
+	} {
+		text := shown(t, v)
+		assert.NotContains(t, text, "hunter2")
+	}
+	data, err := json.Marshal(public{s, &s, s})
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"s":"[redacted]","p":"[redacted]","i":"[redacted]"}`, string(data))
+}
+
+func TestSecretFromJSON(t *testing.T) {
+	for text, want := range map[string]string{
+		`"hunter2"`: "hunter2", `""`: "", `null`: "", `5672`: "5672", `-1.5e3`: "-1.5e3", `"a\"b\u00e9"`: `a"bé`,
+	} {
+		var s privicore.Secret
+		require.NoError(t, json.Unmarshal([]byte(text), &s))
+		assert.Equal(t, want, s.Reveal())
+	}
+	for _, text := range []string{`true`, `["hunter2"]`, `{"a":"hunter2"}`} {
+		var s privicore.Secret
+		err := json.Unmarshal([]byte(text), &s)
+		require.Error(t, err)
+		assert.NotContains(t, err.Error(), "hunter2")
+	}
+}
+
+// shown is v in all the ways in which it may be printed.
+func shown(t *testing.T, v any) string {
+	t.Helper()
+	var b bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+		fmt.Fprintf(&b, verb+"\n", v)
+	}
+	for _, handler := range []slog.Handler{slog.NewTextHandler(&b, nil), slog.NewJSONHandler(&b, nil)} {
+		slog.New(handler).Info("shown", "v", v)
+	}
+	data, err := json.Marshal(v)
+	if err == nil {
+		b.Write(data)
+	}
+	for err, ok := v.(error); ok && err != nil; err = errors.Unwrap(err) {
+		fmt.Fprintf(&b, "%v %+v %#v\n", err, err, err)
+	}
+	return b.String()
+}
+
+// secrets are all that the calls below send, in plain and in any encoding.
+var secrets = []string{
+	"T-hunter-token", "pass&word hunter", "pass%26word", "pass+word", "dXNlcjpw", "stream-hunter", "nonce-hunter",
+	fmt.Sprintf("%x", "T-hunter-token"), fmt.Sprintf("%X", "T-hunter-token"),
+}
+
+func assertNoSecrets(t *testing.T, text string) {
+	t.Helper()
+	for _, secret := range secrets {
+		assert.NotContains(t, text, secret)
+	}
+}
+
+// echo is a server that quotes whatever it got, in every place it can.
+func echo(r *http.Request, form url.Values, status int, shape string) (*http.Response, error) {
+	token, password := r.Header.Get("X-DPT-AUTHORIZATION"), form.Get("password")+form.Get("currentPassword")
+	said := fmt.Sprintf("token %s, password %s, body %s, see https://files.test/?auth=stream-hunter&x=1", token, password, form.Encode())
+	quoted, _ := json.Marshal(said)
+	key, _ := json.Marshal(token + password)
+	body := map[string]string{
+		"string":  string(quoted),
+		"array":   "[" + string(quoted) + "]",
+		"message": `{"message":` + string(quoted) + `}`,
+		"fields":  `{"errors":{"password":[` + string(quoted) + `]}}`,
+		"key":     `{"errors":{` + string(key) + `:["is odd"]}}`,
+		"named":   `{"violations":[{"propertyPath":` + string(key) + `,"message":` + string(quoted) + `}]}`,
+		"html":    "<html>" + said + "</html>",
+		"text":    said,
+		"nested":  `{"error":{"detail":[{"title":` + string(quoted) + `}]}}`,
+	}[shape]
+	return reply(status, body, "Retry-After", "0")
+}
+
+var echoShapes = []string{"string", "array", "message", "fields", "key", "named", "html", "text", "nested"}
+
+// secretCalls are calls that carry secrets of every kind.
+func secretCalls(ctx context.Context, c *privicore.Client) []error {
+	var errs []error
+	add := func(_ any, err error) { errs = append(errs, err) }
+	add(c.Device.List(ctx))
+	add(c.Device.Remove(ctx, "d"))
+	add(c.Profile.Authenticate(ctx, "user", "pass&word hunter"))
+	add(c.Profile.Register(ctx, "user", "pass&word hunter"))
+	add(c.Profile.ChangePassword(ctx, "pass&word hunter", "pass&word hunter and more"))
+	add(c.Do(ctx, "POST", "/x", url.Values{"password": {"other", "pass&word hunter"}}))
+	add(c.Do(ctx, "POST", "/x?auth=stream-hunter", map[string]string{"password": "pass&word hunter"}))
+	add(c.Do(ctx, "GET", "/x?auth=stream-hunter", nil))
+	return errs
+}
+
+func TestServerThatEchoesSecrets(t *testing.T) {
+	for _, status := range []int{200, 202, 400, 401, 403, 404, 409, 422, 429, 500, 503} {
+		for _, shape := range echoShapes {
+			var log bytes.Buffer
+			c := fakeClient(t, func(r *http.Request, form url.Values) (*http.Response, error) {
+				return echo(r, form, status, shape)
+			}, privicore.WithToken("T-hunter-token"), privicore.WithMaxRetries(0), debugLog(&log))
+			for _, err := range secretCalls(t.Context(), c) {
+				if err != nil { // Do and successes without a shape of their own
+					assertNoSecrets(t, shown(t, err))
+				}
+			}
+			assertNoSecrets(t, log.String())
+		}
+	}
+}
+
+func debugLog(w io.Writer) privicore.Option {
+	return privicore.WithLogger(slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})))
+}
+
+func TestFailuresWithoutAnAnswerShowNoSecrets(t *testing.T) {
+	quoting := func(w http.ResponseWriter, r *http.Request, format string) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = fmt.Fprintf(conn, format, r.Header.Get("X-DPT-AUTHORIZATION")+"|"+r.PostFormValue("password")+"|?auth=stream-hunter")
+	}
+	for name, handler := range map[string]http.HandlerFunc{
+		"aborted":     func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"status line": func(w http.ResponseWriter, r *http.Request) { quoting(w, r, "%s\r\n\r\n") },
+		"status code": func(w http.ResponseWriter, r *http.Request) { quoting(w, r, "HTTP/1.1 %s OK\r\n\r\n") },
+		"header":      func(w http.ResponseWriter, r *http.Request) { quoting(w, r, "HTTP/1.1 200 OK\r\n%s\r\n\r\n") },
+		"length": func(w http.ResponseWriter, r *http.Request) {
+			quoting(w, r, "HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n")
+		},
+		"location": func(w http.ResponseWriter, r *http.Request) {
+			quoting(w, r, "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: http://[::1|%s\r\n\r\n")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			c, _ := realServer(t, handler, privicore.WithToken("T-hunter-token"), privicore.WithMaxRetries(0), debugLog(&log))
+			for _, err := range secretCalls(t.Context(), c) {
+				require.Error(t, err)
+				assertNoSecrets(t, err.Error())
+				assertNoSecrets(t, fmt.Sprintf("%v %+v %#v", err, err, err))
+			}
+			assertNoSecrets(t, log.String())
+			assert.Contains(t, log.String(), `"path":"/device/remove"`, "it did log")
+		})
+	}
+	var log bytes.Buffer
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	c, err := privicore.NewClient(privicore.WithBaseURL("http://"+l.Addr().String()), privicore.WithToken("T-hunter-token"), privicore.WithMaxRetries(0), debugLog(&log))
+	require.NoError(t, err)
+	defer c.Close()
+	for _, err := range secretCalls(t.Context(), c) {
+		require.Error(t, err)
+		assertNoSecrets(t, shown(t, err))
+	}
+	assertNoSecrets(t, log.String())
+}
+
+// vault is a user's TokenSource that is a plain value.
+type sealedVault struct{ Token_ string }
+
+func (v sealedVault) Token(context.Context) (*privicore.AuthorizationToken, error) {
+	return &privicore.AuthorizationToken{Token: privicore.NewSecret(v.Token_), ExpiresAt: time.Now().Add(time.Hour)}, nil
+}
+
+func TestTypesShowNoSecrets(t *testing.T) {
+	for _, auth := range [][]privicore.Option{
+		{privicore.WithToken("T-hunter-token")},
+		{privicore.WithCredentials("user", "pass&word hunter")},
+		{privicore.WithTokenSource(sealedVault{"T-hunter-token"})},
+		{privicore.WithToken("T-hunter-token"), privicore.WithCredentials("user", "pass&word hunter")},
+	} {
+		c := fakeClient(t, func(r *http.Request, _ url.Values) (*http.Response, error) {
+			switch r.URL.Path {
+			case "/profile/authenticate":
+				return reply(200, `{"authorizationToken":"T-hunter-token","expiresAt":"2040-01-01T00:00:00Z"}`)
+			case "/profile/generate-token-qr":
+				return reply(200, `{"qrToken":"T-hunter-token","expiresAt":"2040-01-01T00:00:00Z"}`)
+			case "/device/remove":
+				return reply(202, `"c1"`)
+			}
+			return reply(200, `{"device-identifier":"d","client-id":"T-hunter-token","client-secret":"T-hunter-token","rabbit-user":"T-hunter-token",
+				"rabbit-pass":"T-hunter-token","rabbit-host":"T-hunter-token","rabbit-port":5672}`)
+		}, auth...)
+		token, err := c.Profile.Authenticate(t.Context(), "user", "pass&word hunter")
+		require.NoError(t, err)
+		qr, err := c.Profile.GenerateQRToken(t.Context())
+		require.NoError(t, err)
+		configuration, err := c.Device.Configuration(t.Context(), "d")
+		require.NoError(t, err)
+		cmd, err := c.Device.Remove(t.Context(), "d")
+		require.NoError(t, err)
+		resp, err := c.Do(t.Context(), "GET", "/x", nil)
+		require.NoError(t, err)
+		for _, v := range []any{
+			c, *c.Device, c.Profile, token, *token, qr, *qr, configuration, *configuration, cmd, resp, *resp, auth,
+			struct{ inner *privicore.Client }{c}, struct{ Inner any }{token}, struct{ inner any }{*token}, struct{ inner any }{*configuration},
+		} {
+			assertNoSecrets(t, shown(t, v))
+		}
+	}
+}
