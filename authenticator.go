@@ -3,7 +3,6 @@ package privicore
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -197,7 +196,7 @@ func (s *VerifiedAuthenticatorService) configure(ctx context.Context, op *operat
 	}
 	body := votingConfiguration{
 		Name: v.Name, TimeLimit: seconds, Strategy: v.Strategy,
-		DeviceIdentifiers: slices.Concat([]string{}, v.DeviceIdentifiers), // [], not null
+		DeviceIdentifiers: append([]string{}, v.DeviceIdentifiers...), // [], not null
 	}
 	if v.Strategy == MinimumPercentage {
 		body.PercentageRequired = &v.PercentageRequired

@@ -29,16 +29,20 @@ const MaxAESGCM = 64 << 20
 const gcmOverhead = 12 + 16 // IV and tag
 
 // ErrDecrypt means that a ciphertext cannot be decrypted: it was altered or
-// truncated, or the key is another one. None of its plaintext was returned.
+// truncated, or the key is another one. Nothing unauthenticated was returned.
 var ErrDecrypt = errors.New("ciphertext is altered or incomplete, or the key is wrong")
 
 // ErrTooLarge means that a payload is larger than its Cipher or its way to the
 // server can take.
 var ErrTooLarge = errors.New("payload is too large")
 
+// errNoKey is for an AESGCM that was not made by NewAESGCM.
+var errNoKey = errors.New("privicore: AESGCM has no key; use NewAESGCM")
+
 // AESGCM is AES-256-GCM with a fresh random IV for each payload, in the layout
 // that other Privicore clients use: 12 bytes IV, ciphertext, 16 bytes tag. One
-// key should not encrypt more than 2³² payloads.
+// key should not encrypt more than 2³² payloads. An AESGCM is safe for
+// concurrent use; the zero value has no key and fails.
 type AESGCM struct{ aead cipher.AEAD }
 
 // NewAESGCM returns the Cipher for a key of 32 bytes.
@@ -59,10 +63,13 @@ func NewAESGCM(key []byte) (*AESGCM, error) {
 }
 
 // Format keeps the key out of what fmt prints.
-func (c *AESGCM) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "AES-256-GCM") }
+func (c AESGCM) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "AES-256-GCM") }
 
 // Seal returns the ciphertext of a payload of at most MaxAESGCM bytes.
 func (c *AESGCM) Seal(plaintext []byte) ([]byte, error) {
+	if !c.hasKey() {
+		return nil, errNoKey
+	}
 	if len(plaintext) > MaxAESGCM {
 		return nil, fmt.Errorf("%w: AES-256-GCM takes up to %d bytes", ErrTooLarge, MaxAESGCM)
 	}
@@ -72,6 +79,9 @@ func (c *AESGCM) Seal(plaintext []byte) ([]byte, error) {
 // Open returns the plaintext of what Seal returned. The error matches
 // ErrDecrypt.
 func (c *AESGCM) Open(ciphertext []byte) ([]byte, error) {
+	if !c.hasKey() {
+		return nil, errNoKey
+	}
 	plaintext, err := c.aead.Open(nil, nil, ciphertext, nil)
 	if err != nil {
 		return nil, ErrDecrypt
@@ -79,8 +89,13 @@ func (c *AESGCM) Open(ciphertext []byte) ([]byte, error) {
 	return plaintext, nil
 }
 
+func (c *AESGCM) hasKey() bool { return c != nil && c.aead != nil }
+
 // Encrypt implements Cipher. Nothing is written before Close.
 func (c *AESGCM) Encrypt(dst io.Writer) (io.WriteCloser, error) {
+	if !c.hasKey() {
+		return nil, errNoKey
+	}
 	return &sealer{cipher: c, dst: dst}, nil
 }
 
@@ -88,16 +103,26 @@ type sealer struct {
 	cipher *AESGCM
 	dst    io.Writer
 	buf    bytes.Buffer
+	closed bool
 }
 
 func (s *sealer) Write(p []byte) (int, error) {
-	if s.buf.Len()+len(p) > MaxAESGCM {
+	switch {
+	case s.closed:
+		return 0, errSealed
+	case s.buf.Len()+len(p) > MaxAESGCM:
 		return 0, fmt.Errorf("%w: AES-256-GCM takes up to %d bytes; use agecipher", ErrTooLarge, MaxAESGCM)
 	}
 	return s.buf.Write(p)
 }
 
+var errSealed = errors.New("privicore: the ciphertext is complete already")
+
 func (s *sealer) Close() error {
+	if s.closed {
+		return errSealed // a second ciphertext behind the first would spoil it
+	}
+	s.closed = true
 	ciphertext, err := s.cipher.Seal(s.buf.Bytes())
 	if err != nil {
 		return err
@@ -109,6 +134,9 @@ func (s *sealer) Close() error {
 // Decrypt implements Cipher. It reads all of src, up to the largest ciphertext
 // there can be, before it returns.
 func (c *AESGCM) Decrypt(src io.Reader) (io.Reader, error) {
+	if !c.hasKey() {
+		return nil, errNoKey
+	}
 	ciphertext, err := io.ReadAll(io.LimitReader(src, MaxAESGCM+gcmOverhead+1))
 	switch {
 	case err != nil:

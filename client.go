@@ -1,6 +1,7 @@
 package privicore
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,8 +22,9 @@ const (
 	// Version of this package, as sent in the User-Agent header.
 	Version = "0.1.0"
 
-	// X-DPT-AUTHORIZATION, in the spelling that http.Header uses for keys.
+	// In the spelling that http.Header uses for keys.
 	authorizationHeader = "X-Dpt-Authorization"
+	commandHeader       = "X-Dpt-Cab-Id"
 	userAgent           = "privicore-go/" + Version
 )
 
@@ -76,9 +77,9 @@ func NewClient(opts ...Option) (*Client, error) {
 
 // Clone returns a new client with the options of c, changed by opts. Both send
 // over the same connections and share the pace of polling, so one process can
-// serve many profiles. Unless opts name a token or credentials, the new client
-// has those of c and begins with the token that c holds. Each of the two is
-// closed on its own.
+// serve many profiles. Unless opts name a token, credentials or another server,
+// the new client has the credentials of c and begins with the token that c
+// holds. Each of the two is closed on its own.
 func (c *Client) Clone(opts ...Option) (*Client, error) {
 	cfg := *c.config
 	cfg.auth = auth{}
@@ -96,7 +97,8 @@ func (c *Client) Clone(opts ...Option) (*Client, error) {
 	if cfg.baseURL != c.config.baseURL || cfg.pollRate != c.config.pollRate {
 		pace = newPace(cfg.pollRate)
 	}
-	if (cfg.auth == auth{}) {
+	// Secrets are for the server that they were given for.
+	if (cfg.auth == auth{} && cfg.baseURL == c.config.baseURL) {
 		cfg.auth = c.config.auth
 		cfg.auth.token = c.tokens.held()
 	}
@@ -209,7 +211,7 @@ func (c *Client) send(ctx context.Context, op *operation.Operation, p *params, r
 	if c.life.Err() != nil {
 		return nil, &callError{operation: op, err: ErrClosed}
 	}
-	req := &transport.Request{Method: op.Method, Repeat: op.Repeat, Once: op.Title == operation.UtilityRequestStatus.Title}
+	req := &transport.Request{Method: op.Method, Repeat: op.Repeat, Once: op.Title == operation.UtilityRequestStatus.Title, Redact: p.redact}
 	body, contentType, err := p.body(op)
 	if err != nil {
 		return nil, &callError{operation: op, err: err}
@@ -219,9 +221,10 @@ func (c *Client) send(ctx context.Context, op *operation.Operation, p *params, r
 	}
 	req.URL = c.url(op, p.path, rawQuery)
 	req.Body = body
-	req.Header = http.Header{"Accept": {"application/json"}, "User-Agent": {userAgent}}
+	common := []string{"application/json", userAgent, contentType}
+	req.Header = http.Header{"Accept": common[0:1:1], "User-Agent": common[1:2:2]}
 	if contentType != "" {
-		req.Header["Content-Type"] = []string{contentType}
+		req.Header["Content-Type"] = common[2:3:3]
 	}
 
 	switch op.Auth {
@@ -265,11 +268,11 @@ func (c *Client) exchange(ctx context.Context, op *operation.Operation, req *tra
 	}
 	answer, err := c.transport.Do(ctx, req)
 	if err != nil {
-		failure, ambiguous := err, false
+		failure := &callError{operation: op, err: err}
 		if e, ok := errors.AsType[*transport.Error](err); ok {
-			failure, ambiguous = e.Err, e.Ambiguous
+			failure.err, failure.text, failure.ambiguous = e.Err, e.Error(), e.Ambiguous
 		}
-		return nil, &callError{operation: op, err: failure, ambiguous: ambiguous}
+		return nil, failure
 	}
 	resp := &Response{StatusCode: answer.StatusCode, Header: answer.Header, Body: answer.Body, client: c, joined: joined}
 	capture(ctx, resp)
@@ -291,6 +294,9 @@ func value[T any](ctx context.Context, c *Client, op *operation.Operation, p par
 		return nil, err
 	}
 	v := new(T)
+	if string(bytes.TrimSpace(resp.Body)) == "null" {
+		return nil, unreadable(op, &p, resp, "the body is null")
+	}
 	if err := decode(resp.Body, v); err != nil {
 		return nil, unreadable(op, &p, resp, describeBody(resp, err))
 	}
@@ -316,17 +322,23 @@ func list[T any](ctx context.Context, c *Client, op *operation.Operation) ([]T, 
 
 // command carries out op, whose answer announces a command.
 func (c *Client) command(ctx context.Context, op *operation.Operation, p params) (*Command, error) {
-	resp, err := c.send(ctx, op, &p, "")
+	cmd, _, err := c.accept(ctx, op, &p)
+	return cmd, err
+}
+
+// accept is command for those who need more of the answer than the command.
+func (c *Client) accept(ctx context.Context, op *operation.Operation, p *params) (*Command, *Response, error) {
+	resp, err := c.send(ctx, op, p, "")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	cmd, err := resp.Command()
 	if err != nil {
-		failure := newAPIError(op, &p, resp)
+		failure := newAPIError(op, p, resp)
 		failure.err = err
-		return nil, failure
+		return nil, nil, failure
 	}
-	return cmd, nil
+	return cmd, resp, nil
 }
 
 // deviceParams is the parameter of all operations on one device.
@@ -345,7 +357,7 @@ func (c *Client) deviceCommand(ctx context.Context, op *operation.Operation, dev
 // unreadable is the error for a success whose body does not fit.
 func unreadable(op *operation.Operation, p *params, resp *Response, why string) error {
 	failure := newAPIError(op, p, resp)
-	failure.Messages = nil
+	failure.Messages, failure.Fields = nil, nil // they would be parts of a value, not of a complaint
 	failure.err = fmt.Errorf("%w: %s", ErrUnexpectedAnswer, why)
 	return failure
 }
@@ -353,7 +365,7 @@ func unreadable(op *operation.Operation, p *params, resp *Response, why string) 
 // commandID finds the command id in an answer: in the header, or in a body
 // that is a string, an array of one string, or an object with commandId.
 func commandID(resp *Response) string {
-	if id := resp.Header.Get("X-DPT-CAB-ID"); id != "" {
+	if id := resp.Header.Get(commandHeader); id != "" {
 		return id
 	}
 	var body struct {
@@ -369,9 +381,9 @@ func commandID(resp *Response) string {
 	default:
 		_ = json.Unmarshal(resp.Body, &id)
 	}
-	// A body such as "accepted" or ["started"] says how it goes, not which
-	// command it is.
-	if id == "" || strings.ContainsAny(id, " \t\n") || slices.Contains(statusWords, strings.ToLower(id)) {
+	// A body such as "accepted" or ["profile.registered"] says how it goes, not
+	// which command it is. All ids that were seen are UUIDs; this asks for less.
+	if !strings.ContainsAny(id, "0123456789") || strings.ContainsAny(id, ". \t\r\n") {
 		return ""
 	}
 	return id

@@ -451,8 +451,17 @@ func TestClose(t *testing.T) {
 }
 
 func TestCloseReleasesConnections(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "[]") }))
+	var open atomic.Int32
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "[]") }))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			open.Add(-1)
+		}
+	}
+	s.Start()
 	defer s.Close()
 	c, err := privicore.NewClient(privicore.WithBaseURL(s.URL), privicore.WithToken(fakeToken))
 	require.NoError(t, err)
@@ -464,7 +473,9 @@ func TestCloseReleasesConnections(t *testing.T) {
 		})
 	}
 	all.Wait()
+	assert.Positive(t, open.Load())
 	require.NoError(t, c.Close())
+	require.Eventually(t, func() bool { return open.Load() == 0 }, 5*time.Second, time.Millisecond)
 }
 
 func TestManyGoroutines(t *testing.T) {
@@ -554,6 +565,22 @@ func TestClone(t *testing.T) {
 	require.ErrorIs(t, err, privicore.ErrValidation)
 	_, err = bob.Clone(privicore.WithMaxRetries(-1))
 	require.ErrorIs(t, err, privicore.ErrValidation)
+}
+
+// Token and credentials are for the server that they were given for.
+func TestCloneForAnotherServerHasNoCredentials(t *testing.T) {
+	var elsewhere atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
+	defer other.Close()
+	c, err := privicore.NewClient(privicore.WithToken("T-1"), privicore.WithCredentials("alice", "pw"))
+	require.NoError(t, err)
+	defer c.Close()
+	clone, err := c.Clone(privicore.WithBaseURL(other.URL))
+	require.NoError(t, err)
+	defer clone.Close()
+	_, err = clone.Device.List(t.Context())
+	require.ErrorIs(t, err, privicore.ErrUnauthorized)
+	assert.Zero(t, elsewhere.Load())
 }
 
 // A user who gave the client a static token and credentials of another profile

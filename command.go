@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,7 +24,7 @@ type Command struct {
 
 	// Progress, if it is set before Wait is called, is called by Wait each
 	// time the server reports that the command is still running.
-	Progress func(*CommandResult)
+	Progress func(*CommandResult) `json:"-"`
 
 	client *Client
 	// joined is where the channel stood before the command was sent. The zero
@@ -120,9 +121,13 @@ func (c *Command) check() error {
 
 var errNoClient = errors.New("privicore: the command does not come from a client; use Client.Command")
 
+// waiters is how many commands WaitAll has its eye on at a time. It is more
+// than one so that a command that never ends does not hide those that do.
+const waiters = 32
+
 // WaitAll waits for all commands. The results are in the order of cmds, nil
-// where there is none; the errors of those that failed are joined. It starts
-// no goroutines and, while it polls, asks no more often than for one command.
+// where there is none; the errors of those that failed are joined. It needs
+// fewer goroutines, and polls less, than a Wait for each.
 func WaitAll(ctx context.Context, cmds ...*Command) ([]*CommandResult, error) {
 	// All are watched from the start: what ends early must not have to be kept.
 	watches := make([]*realtime.Watch, len(cmds))
@@ -133,16 +138,19 @@ func WaitAll(ctx context.Context, cmds ...*Command) ([]*CommandResult, error) {
 		}
 	}
 	results := make([]*CommandResult, len(cmds))
-	var errs []error
-	for i, cmd := range cmds {
-		err := cmd.check()
-		if err == nil {
-			results[i], err = cmd.wait(ctx, watches[i])
-		}
-		if err != nil {
-			errs = append(errs, err)
-		}
+	errs := make([]error, len(cmds))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(waiters, len(cmds)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(cmds); i = int(next.Add(1)) - 1 {
+				if errs[i] = cmds[i].check(); errs[i] == nil {
+					results[i], errs[i] = cmds[i].wait(ctx, watches[i])
+				}
+			}
+		})
 	}
+	wg.Wait()
 	return results, errors.Join(errs...)
 }
 
@@ -151,7 +159,6 @@ var (
 	pendingWords  = []string{"started", "pending", "running", "processing", "in_progress", "queued", "accepted"}
 	successWords  = []string{"succeeded", "success", "finished", "completed", "done", "ok"}
 	rejectedWords = []string{"rejected", "failed", "failure", "error", "denied", "cancelled", "expired"}
-	statusWords   = slices.Concat(pendingWords, successWords, rejectedWords)
 )
 
 // statusOf reads the status from words, or returns "" if none tells it. A
@@ -174,6 +181,13 @@ func statusOf(messages []string) CommandStatus {
 // messagesIn collects the texts of a body, which may be a string, an array, an
 // object or null.
 func messagesIn(body json.RawMessage) []string {
+	if isJSONString(body) { // the commonest, and the cheapest
+		var text string
+		if json.Unmarshal(body, &text) != nil || text == "" {
+			return nil
+		}
+		return []string{text}
+	}
 	var v any
 	if len(body) == 0 || json.Unmarshal(body, &v) != nil {
 		return nil

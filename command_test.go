@@ -2,9 +2,11 @@ package privicore_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -122,6 +124,10 @@ func TestProgress(t *testing.T) {
 		assert.Equal(t, privicore.CommandPending, seen[0].Status)
 		assert.Equal(t, "c1", seen[0].ID)
 		assert.Equal(t, []string{"started"}, seen[0].Messages)
+
+		data, err := json.Marshal(cmd)
+		require.NoError(t, err, "who keeps a command keeps its id")
+		assert.JSONEq(t, `{"ID":"c1"}`, string(data))
 	})
 }
 
@@ -181,6 +187,27 @@ func TestWaitAllIsNotSlow(t *testing.T) {
 		_, err := privicore.WaitAll(t.Context(), cmds...)
 		require.NoError(t, err)
 		assert.Less(t, time.Since(start), 10*time.Second)
+	})
+}
+
+// A command that never ends must not hide the outcomes of the others.
+func TestWaitAllBesideACommandThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := fakeClient(t, func(r *http.Request, _ url.Values) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/hangs") {
+				return reply(202, "")
+			}
+			return reply(200, `["done"]`)
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		results, err := privicore.WaitAll(ctx, c.Command("hangs"), c.Command("a"), c.Command("b"))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Nil(t, results[0])
+		for _, result := range results[1:] {
+			require.NotNil(t, result)
+			assert.Equal(t, privicore.CommandSucceeded, result.Status)
+		}
 	})
 }
 

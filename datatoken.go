@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/privicore/privicore-go/internal/operation"
@@ -54,12 +55,18 @@ type PendingToken struct {
 	*Command
 }
 
-// Result waits until the room is reserved and retrieves the temporary token.
+// Result waits until the room is reserved and retrieves the temporary token. A
+// token that is not found at once is asked for again for some seconds.
 func (p *PendingToken) Result(ctx context.Context) (*TemporaryToken, error) {
 	if _, err := p.Wait(ctx); err != nil {
 		return nil, err
 	}
-	return p.client.DataToken.RetrieveTemporary(ctx, p.ID)
+	var token *TemporaryToken
+	err := p.client.untilFound(ctx, func() (err error) {
+		token, err = p.client.DataToken.RetrieveTemporary(ctx, p.ID)
+		return err
+	})
+	return token, err
 }
 
 // Reserve asks for room for a payload: "Reserve token space".
@@ -165,6 +172,20 @@ type FileMeta struct {
 	Path      string `url:"path"`
 }
 
+func (m *FileMeta) check(op *operation.Operation) error {
+	if m.Size < 0 {
+		return invalid(op, "size", "is negative")
+	}
+	for _, f := range []struct{ name, text string }{
+		{"fileName", m.FileName}, {"extension", m.Extension}, {"context", m.Context}, {"path", m.Path},
+	} {
+		if err := checkText(op, f.name, f.text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // permanentToken is a token, alone or in an object.
 type permanentToken struct{ token string }
 
@@ -180,8 +201,9 @@ func (t *permanentToken) UnmarshalJSON(data []byte) error {
 	return err
 }
 
+// missing does not take a sentence, or a word such as "ok", for a token.
 func (t *permanentToken) missing() string {
-	if t.token == "" {
+	if t.token == "" || strings.ContainsAny(t.token, " \t\r\n") || statusOf([]string{t.token}) != "" {
 		return "token"
 	}
 	return ""
@@ -195,15 +217,8 @@ func (s *DataTokenService) ConfigureFileMeta(ctx context.Context, temporaryToken
 	if err := checkIdentifier(op, "token", temporaryToken); err != nil {
 		return "", err
 	}
-	if meta.Size < 0 {
-		return "", invalid(op, "size", "is negative")
-	}
-	for _, f := range []struct{ name, text string }{
-		{"fileName", meta.FileName}, {"extension", meta.Extension}, {"context", meta.Context}, {"path", meta.Path},
-	} {
-		if err := checkText(op, f.name, f.text); err != nil {
-			return "", err
-		}
+	if err := meta.check(op); err != nil {
+		return "", err
 	}
 	form := struct {
 		Token string `url:"token"`
@@ -249,7 +264,7 @@ func (s *DataTokenService) List(ctx context.Context, filter DataTokenFilter) ite
 		DataTokenFilter
 	}
 	return func(yield func(DataToken, error) bool) {
-		previous := ""
+		previous, seen := "", 0
 		for page := 1; ; page++ {
 			p := params{form: query{page, perPage, filter}}
 			resp, err := s.client.send(ctx, operation.DataTokenList, &p, "")
@@ -267,30 +282,32 @@ func (s *DataTokenService) List(ctx context.Context, filter DataTokenFilter) ite
 				return
 			}
 			previous = tokens[0].Token
+			seen += len(tokens)
 			for _, token := range tokens {
 				if !yield(token, nil) {
 					return
 				}
 			}
-			if len(tokens) < pageSize(resp.Body) {
+			if isLastPage(resp.Body, len(tokens), seen) {
 				return
 			}
 		}
 	}
 }
 
-// pageSize is how many items a full page has: the server may give fewer than
-// it was asked for.
-func pageSize(body []byte) int {
+// isLastPage tells, as far as the answer does, that there are no more items.
+// The server may give fewer on a page than it was asked for, and whether its
+// count is of the page or of all is not documented, so that alone a full page
+// or a larger count means more. Where it says nothing the next page is tried.
+func isLastPage(body []byte, items, seen int) bool {
 	var page struct {
 		Meta struct {
+			Count   int `json:"count"`
 			PerPage int `json:"perPage"`
 		} `json:"meta"`
 	}
-	if json.Unmarshal(body, &page) == nil && page.Meta.PerPage > 0 {
-		return page.Meta.PerPage
-	}
-	return perPage
+	_ = json.Unmarshal(body, &page) // an array has no meta
+	return items < page.Meta.PerPage && page.Meta.Count <= seen
 }
 
 // DataMeta is what Update stores beside the data. What may be in the three

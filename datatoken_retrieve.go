@@ -29,6 +29,8 @@ const answerLag = 5 * time.Second
 type PendingData struct {
 	*Command
 	RequestID string // under which the data will be announced
+
+	found *announced
 }
 
 // Ciphertext is the data behind a token, as it was stored.
@@ -40,52 +42,60 @@ type Ciphertext struct {
 	Size int64
 }
 
-// Request asks for the data behind a token: "Request data via token". The
-// client must have a WebSocket channel: the data is announced over it, and
-// nowhere else. The error matches ErrNotFound if there is no such token.
+// Request asks for the data behind a token: "Request data via token". The data
+// is announced over the WebSocket channel and nowhere else, so the channel is
+// joined first, and an error if it cannot be had. A client without a WebSocket
+// URL can request data only for somebody else to receive. The error matches
+// ErrNotFound if there is no such token.
 func (s *DataTokenService) Request(ctx context.Context, token string) (*PendingData, error) {
 	op := operation.DataTokenRequest
 	if err := checkIdentifier(op, "token", token); err != nil {
 		return nil, err
 	}
-	// Nobody would hear the announcement otherwise.
-	if err := s.client.Connect(ctx); err != nil {
-		return nil, &callError{operation: op, err: fmt.Errorf("data is announced over the WebSocket channel: %w", err)}
+	if s.client.channel.Enabled() {
+		if err := s.client.Connect(ctx); err != nil {
+			return nil, &callError{operation: op, err: fmt.Errorf("data is announced over the WebSocket channel: %w", err)}
+		}
 	}
 	form := struct {
 		Token string `url:"token"`
 	}{token}
 	p := params{form: form}
-	resp, err := s.client.send(ctx, op, &p, "")
+	cmd, resp, err := s.client.accept(ctx, op, &p)
 	if err != nil {
 		return nil, err
-	}
-	cmd, err := resp.Command()
-	if err != nil {
-		failure := newAPIError(op, &p, resp)
-		failure.err = err
-		return nil, failure
 	}
 	id := resp.Header.Get("X-DPT-CAB-REQUEST-ID")
 	if id == "" {
 		return nil, unreadable(op, &p, resp, "the header X-DPT-CAB-REQUEST-ID is missing")
 	}
-	return &PendingData{cmd, id}, nil
+	return &PendingData{cmd, id, new(announced)}, nil
 }
 
 // Result waits until the data is announced and opens it: from the announcement
 // itself, or from the download server. The caller closes it. A rejection, for
-// example by a vote, is a *CommandError.
+// example by a vote, is a *CommandError; after a gap in the channel the error
+// may match ErrAnswerLost. If ctx ends first, Result may be called again, but
+// not by two goroutines at a time.
+//
+// A text in an announcement counts as data from 28 bytes on, the least that
+// AESGCM makes of anything: observed servers send the data where documented
+// ones say how far they are.
 func (p *PendingData) Result(ctx context.Context) (*Ciphertext, error) {
-	found, err := p.announcement(ctx)
-	if err != nil {
+	if err := p.wait(ctx); err != nil {
 		return nil, err
 	}
-	if found.url == "" {
+	return p.open(ctx)
+}
+
+// open opens the data that was announced.
+func (p *PendingData) open(ctx context.Context) (*Ciphertext, error) {
+	found := p.found
+	if found.inline != nil {
 		body := io.NopCloser(bytes.NewReader(found.inline))
 		return &Ciphertext{ReadCloser: body, Context: found.context, Size: int64(len(found.inline))}, nil
 	}
-	data, err := p.client.DataToken.Download(ctx, NewSecret(found.url))
+	data, err := p.client.DataToken.Download(ctx, found.url)
 	if err != nil {
 		return nil, err
 	}
@@ -93,17 +103,19 @@ func (p *PendingData) Result(ctx context.Context) (*Ciphertext, error) {
 	return data, nil
 }
 
-// announced is what is known of where the data is.
-type announced struct {
-	context string
-	inline  []byte
-	token   string // for the download server, of a stream that is not ready yet
-	server  string // the download server of that stream
-	url     string // complete
+// needChannel is the refusal to wait for what could not be heard.
+func (c *Client) needChannel() error {
+	if c.channel.Enabled() {
+		return nil
+	}
+	return badOption("WebSocket URL", "is not set, and data is announced over that channel only; use WithWebSocketURL")
 }
 
-// announcement waits for the messages that say where the data is.
-func (p *PendingData) announcement(ctx context.Context) (*announced, error) {
+// wait waits for the messages that say where the data is.
+func (p *PendingData) wait(ctx context.Context) error {
+	if err := p.client.needChannel(); err != nil {
+		return err
+	}
 	channel := p.client.channel
 	watch := channel.WatchRequest(p.RequestID)
 	defer watch.Stop()
@@ -114,7 +126,7 @@ func (p *PendingData) announcement(ctx context.Context) (*announced, error) {
 	waitCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if !p.client.begin() {
-		return nil, ErrClosed
+		return ErrClosed
 	}
 	go func() {
 		defer p.client.background.Done()
@@ -122,43 +134,55 @@ func (p *PendingData) announcement(ctx context.Context) (*announced, error) {
 		ended <- err
 	}()
 
-	var a announced
 	var late <-chan time.Time // fires when nothing more is to be expected
 	_, changed := channel.State()
-	_, gap := channel.Missed(p.joined)
+	_, gap := channel.Missed(watch.Since(p.joined))
 	done := false
-	for {
+	for !p.found.complete() {
 		if done && gap && late == nil {
 			late = time.After(answerLag)
 		}
 		select {
 		case <-watch.Ready():
 			for _, m := range watch.Take() {
-				if a.take(&m) {
-					return &a, nil
-				}
+				p.found.take(&m)
 			}
+			late = nil // something goes on
 		case err := <-ended:
 			if err != nil {
-				return nil, err
+				return err
 			}
 			done = true
 		case <-changed:
 			_, changed = channel.State()
 			gap = true
 		case <-late:
-			return nil, ErrAnswerLost
+			return ErrAnswerLost
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		case <-p.client.life.Done():
-			return nil, ErrClosed
+			return ErrClosed
 		}
 	}
+	return nil
 }
 
-// take reads one message, in the documented or the observed meaning, and tells
-// whether it is known now where the data is.
-func (a *announced) take(m *realtime.Message) bool {
+// announced is what is known of where the data is.
+type announced struct {
+	context string
+	inline  []byte
+	token   Secret // for the download server, of a stream that is not ready yet
+	server  Secret // the download server of that stream
+	url     Secret // complete
+}
+
+func (a *announced) complete() bool { return a.inline != nil || !a.url.IsZero() }
+
+// take reads one message, in the documented or the observed meaning.
+func (a *announced) take(m *realtime.Message) {
+	if a.complete() {
+		return
+	}
 	if m.DataContext != "" {
 		a.context = m.DataContext
 	}
@@ -168,52 +192,34 @@ func (a *announced) take(m *realtime.Message) bool {
 	}
 	switch {
 	case m.Type == realtime.TypeStream:
-		a.server = m.StreamURL
-	case strings.Contains(body, "://"):
-		a.url = body
-		return true
+		a.server = NewSecret(m.StreamURL)
+	case m.OutputType == 1 && strings.Contains(body, "://"):
+		a.url = NewSecret(body)
+		return
 	case m.OutputType == 1:
-		a.token = body
+		a.token = NewSecret(body)
 	default:
 		// Observed servers send the payload itself, documented ones a text
 		// that says how far they are.
-		if data, ok := payloadIn(body); ok {
-			a.inline = data
-			return true
-		}
+		a.inline = payloadIn(body)
 	}
-	switch {
-	case a.server == "":
-		return false
-	case authOf(a.server) != "":
+	switch server := a.server.Reveal(); {
+	case server == "":
+	case authOf(server) != "":
 		a.url = a.server
-	case a.token != "":
-		a.url = withAuth(a.server, a.token)
+	case !a.token.IsZero():
+		a.url = NewSecret(withAuth(server, a.token.Reveal()))
 	}
-	return a.url != ""
 }
 
-// payloadIn decodes an inline payload. No ciphertext is so short that a word
-// such as "starting" could be taken for one.
-func payloadIn(body string) ([]byte, bool) {
+// payloadIn decodes an inline payload, or returns nil. No ciphertext is so
+// short that a word such as "starting" could be taken for one.
+func payloadIn(body string) []byte {
 	data, err := base64.StdEncoding.Strict().DecodeString(body)
-	return data, err == nil && len(data) >= gcmOverhead
-}
-
-// Download opens what a download URL leads to, which works once: "Download
-// data". The client's token is not sent there. The caller closes it. A download
-// that ends early is an error of the reader, not the end of the data.
-func (s *DataTokenService) Download(ctx context.Context, url Secret) (*Ciphertext, error) {
-	op := operation.DataTokenDownload
-	target, err := s.client.fileURL(op, "url", url.Reveal(), "")
-	if err != nil {
-		return nil, err
+	if err != nil || len(data) < gcmOverhead {
+		return nil
 	}
-	resp, err := s.client.fileCall(ctx, op, target, nil)
-	if err != nil {
-		return nil, err
-	}
-	return &Ciphertext{ReadCloser: resp.Body, Size: resp.ContentLength}, nil
+	return data
 }
 
 // Retrieval says how Retrieve gets at the data.
@@ -226,7 +232,7 @@ type Retrieval struct {
 
 // Retrieve returns the plaintext behind a token: it requests the data, waits
 // for it, fetches and decrypts it. It needs a WebSocket channel. The caller
-// closes the reader; ctx must live until then.
+// closes the reader; ctx and the client must live until then.
 //
 // The error is a *ValidationError if nothing was sent, a *StepError otherwise,
 // also from the reader. A payload of AESGCM is authenticated before Retrieve
@@ -239,13 +245,19 @@ func (s *DataTokenService) Retrieve(ctx context.Context, token string, r Retriev
 	if err := checkIdentifier(operation.DataTokenRequest, "token", token); err != nil {
 		return nil, err
 	}
+	if err := s.client.needChannel(); err != nil {
+		return nil, err
+	}
 	pending, err := s.Request(ctx, token)
 	if err != nil {
 		return nil, &StepError{Step: StepRequest, Err: err}
 	}
-	found, err := pending.Result(ctx)
-	if err != nil {
+	if err := pending.wait(ctx); err != nil {
 		return nil, &StepError{Step: StepAnswer, Err: err}
+	}
+	found, err := pending.open(ctx)
+	if err != nil {
+		return nil, &StepError{Step: StepDownload, Err: err}
 	}
 	source := &progressReader{r: found, total: found.Size, report: r.Progress}
 	plaintext, err := r.Cipher.Decrypt(source)

@@ -160,8 +160,9 @@ func (s *DeviceService) Configuration(ctx context.Context, deviceIdentifier stri
 	return value[DeviceConfiguration](ctx, s.client, op, params{path: deviceIdentifier})
 }
 
-// DownloadConfiguration is Configuration for servers that offer it under the
-// path /device/download-device-configuration, as some were observed to do.
+// DownloadConfiguration is Configuration for servers that offer "Retrieve
+// device configuration" under the path /device/download-device-configuration,
+// as some were observed to do.
 // That the answer has the same fields is inferred.
 func (s *DeviceService) DownloadConfiguration(ctx context.Context, deviceIdentifier string) (*DeviceConfiguration, error) {
 	op := operation.DeviceDownloadConfiguration

@@ -188,6 +188,9 @@ func newAPIError(op *operation.Operation, p *params, resp *Response) *APIError {
 		// far the command had come, a refusal does.
 		ambiguous: !op.Repeat && resp.StatusCode >= 500 && resp.StatusCode != http.StatusNotImplemented,
 	}
+	if name := op.PathParameter(); name != "" {
+		e.Parameters = append(e.Parameters, name)
+	}
 	after, said := transport.RetryAfter(resp.Header)
 	e.RetryAfter = after
 	if said && resp.StatusCode == http.StatusServiceUnavailable {

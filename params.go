@@ -60,17 +60,24 @@ func (p *params) names() []string {
 	for name := range p.values {
 		names = append(names, name)
 	}
-	if p.json != nil {
-		var fields map[string]json.RawMessage
-		data, err := json.Marshal(p.json)
-		if err == nil && json.Unmarshal(data, &fields) == nil {
-			for name := range fields {
-				names = append(names, name)
-			}
-		}
+	for name := range p.fields() {
+		names = append(names, name)
 	}
 	slices.Sort(names)
 	return names
+}
+
+// fields are those of a JSON body that is an object.
+func (p *params) fields() map[string]any {
+	if p.json == nil {
+		return nil
+	}
+	var fields map[string]any
+	data, err := json.Marshal(p.json)
+	if err != nil || json.Unmarshal(data, &fields) != nil {
+		return nil
+	}
+	return fields
 }
 
 // secretParameters are those whose value a server may quote in an error.
@@ -80,14 +87,16 @@ var secretParameters = []string{
 
 var authInURL = regexp.MustCompile(`([?&]auth=)[^&\s"'<>]+`)
 
+func (p *params) redact(text string) string { return p.redactor()(text) }
+
 // redactor returns a function that takes out of a text whatever secret was
 // sent: servers quote what they refuse.
 func (p *params) redactor() func(string) string {
-	pairs := make([]string, 0, 16)
+	var secrets []string
 	hide := func(value string) {
 		// A very short one would tear holes into words.
 		if len(value) >= 4 {
-			pairs = append(pairs, value, redacted)
+			secrets = append(secrets, value)
 		}
 	}
 	hide(p.token)
@@ -96,8 +105,20 @@ func (p *params) redactor() func(string) string {
 		hide(p.basic.password.Reveal())
 		hide(strings.TrimPrefix(p.basic.header(), "Basic "))
 	}
+	fields := p.fields()
 	for _, name := range secretParameters {
-		hide(p.values.Get(name))
+		for _, value := range p.values[name] {
+			hide(value)
+		}
+		if value, ok := fields[name].(string); ok {
+			hide(value)
+		}
+	}
+	// One may contain another, and be quoted as it was sent.
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	var pairs []string
+	for _, secret := range secrets {
+		pairs = append(pairs, secret, redacted, url.QueryEscape(secret), redacted)
 	}
 	replacer := strings.NewReplacer(pairs...)
 	return func(text string) string {

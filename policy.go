@@ -23,11 +23,12 @@ type PolicyService service
 
 // PolicyTemplate is a kind of policy that can be registered.
 type PolicyTemplate struct {
+	answer
 	ID               string
 	Name             string
 	Description      string
-	Events           []PolicyEvent
-	Configuration    []string // names of what can be configured
+	Events           []PolicyEvent // ordered by id
+	Configuration    []string      // names of what can be configured
 	VotingAttributes []string
 }
 
@@ -38,28 +39,30 @@ type PolicyEvent struct {
 	Title string // for people, such as "Retrieve data"
 }
 
-// policyTemplate is a PolicyTemplate on the wire. Its lists may be of any JSON
-// type when they are empty.
-type policyTemplate struct {
-	Name             string          `json:"name"`
-	Description      string          `json:"description"`
-	Events           json.RawMessage `json:"events"`
-	Configuration    json.RawMessage `json:"configuration"`
-	VotingAttributes json.RawMessage `json:"votingAttributes"`
-}
-
-func (w policyTemplate) template(id string) PolicyTemplate {
-	t := PolicyTemplate{ID: id, Name: w.Name, Description: w.Description}
-	t.Configuration = messagesIn(w.Configuration)
-	t.VotingAttributes = messagesIn(w.VotingAttributes)
+// UnmarshalJSON reads a template, which does not hold its own id. Its lists may
+// be of any JSON type when they are empty.
+func (t *PolicyTemplate) UnmarshalJSON(data []byte) error {
+	var wire struct {
+		Name             string          `json:"name"`
+		Description      string          `json:"description"`
+		Events           json.RawMessage `json:"events"`
+		Configuration    json.RawMessage `json:"configuration"`
+		VotingAttributes json.RawMessage `json:"votingAttributes"`
+	}
+	if err := json.Unmarshal(data, &wire); err != nil {
+		return err
+	}
+	t.Name, t.Description = wire.Name, wire.Description
+	t.Configuration = messagesIn(wire.Configuration)
+	t.VotingAttributes = messagesIn(wire.VotingAttributes)
 	var events map[string]map[string]string
-	_ = json.Unmarshal(w.Events, &events) // an empty list is an array
-	for _, eventID := range slices.Sorted(maps.Keys(events)) {
-		for name, title := range events[eventID] {
-			t.Events = append(t.Events, PolicyEvent{ID: eventID, Name: name, Title: title})
+	_ = json.Unmarshal(wire.Events, &events) // an empty list is an array
+	for _, id := range slices.Sorted(maps.Keys(events)) {
+		for _, name := range slices.Sorted(maps.Keys(events[id])) {
+			t.Events = append(t.Events, PolicyEvent{ID: id, Name: name, Title: events[id][name]})
 		}
 	}
-	return t
+	return nil
 }
 
 // ListTemplates returns the kinds of policies there are, ordered by id: "List
@@ -70,17 +73,20 @@ func (s *PolicyService) ListTemplates(ctx context.Context) ([]PolicyTemplate, er
 	if err != nil {
 		return nil, err
 	}
-	var byID map[string]policyTemplate
-	if err := json.Unmarshal(resp.Body, &byID); err != nil {
-		var none []any
-		if json.Unmarshal(resp.Body, &none) == nil && len(none) == 0 {
-			return nil, nil
+	var byID map[string]json.RawMessage
+	if err := json.Unmarshal(resp.Body, &byID); err != nil || byID == nil {
+		if none := []any(nil); json.Unmarshal(resp.Body, &none) == nil && none != nil && len(none) == 0 {
+			return nil, nil // an empty object, as PHP writes it
 		}
 		return nil, unreadable(op, &p, resp, describeBody(resp, err))
 	}
-	var templates []PolicyTemplate
+	templates := make([]PolicyTemplate, 0, len(byID))
 	for _, id := range slices.Sorted(maps.Keys(byID)) {
-		templates = append(templates, byID[id].template(id))
+		t := PolicyTemplate{ID: id}
+		if err := decode(byID[id], &t); err != nil {
+			return nil, unreadable(op, &p, resp, describeBody(resp, err))
+		}
+		templates = append(templates, t)
 	}
 	return templates, nil
 }
@@ -89,7 +95,9 @@ func (s *PolicyService) ListTemplates(ctx context.Context) ([]PolicyTemplate, er
 type PolicyRegistration struct {
 	TemplateID string
 	EventIDs   []string
-	Name       string // optional
+	// Name is under which the policy is retrieved. The server takes a policy
+	// without one; its id is then to be had from ListRegistered only.
+	Name string
 	// Configuration is what the template can be configured with. Servers were
 	// observed to refuse an empty one.
 	Configuration map[string]any
@@ -107,11 +115,14 @@ type PendingPolicy struct {
 // Result waits until the policy is registered and retrieves it, which takes a
 // moment longer. It needs the name that the policy was registered under.
 func (p *PendingPolicy) Result(ctx context.Context) (*Policy, error) {
+	if err := checkIdentifier(operation.PolicyRetrieve, "name", p.name); err != nil {
+		return nil, err
+	}
 	if _, err := p.Wait(ctx); err != nil {
 		return nil, err
 	}
 	var policy *Policy
-	err := untilFound(ctx, func() (err error) {
+	err := p.client.untilFound(ctx, func() (err error) {
 		policy, err = p.client.Policy.Retrieve(ctx, p.name)
 		return err
 	})
@@ -135,6 +146,11 @@ func (s *PolicyService) Register(ctx context.Context, r PolicyRegistration) (*Pe
 	}
 	if r.Name != "" {
 		if err := checkIdentifier(op, "name", r.Name); err != nil {
+			return nil, err
+		}
+	}
+	if r.VotingConfiguration != "" {
+		if err := checkIdentifier(op, "votingConfigurationId", r.VotingConfiguration); err != nil {
 			return nil, err
 		}
 	}
@@ -230,8 +246,8 @@ func (s *PolicyService) ListRegistered(ctx context.Context) ([]Policy, error) {
 // A Gate is a policy described by names instead of ids.
 type Gate struct {
 	Name     string   // of the policy; must not be in use
-	Template string   // id or name
-	Events   []string // ids, names or titles
+	Template string   // id or name, in any case
+	Events   []string // ids, names or titles, in any case
 	// Configuration and VotingConfiguration are as in PolicyRegistration. If
 	// Configuration is empty, the policy's name is sent as one: an empty
 	// configuration may be refused, and what else could go in is not known.
@@ -240,17 +256,51 @@ type Gate struct {
 }
 
 // Gate registers a policy and activates it, and waits for both: when it
-// returns, the events are gated. A template or an event that does not exist is
-// a *ValidationError that lists those that do.
+// returns, the events are gated. A template or an event that does not exist, or
+// a name that fits more than one, is a *ValidationError that lists those that
+// exist, and nothing is registered. A policy beside an error has been
+// registered and can be activated.
 func (s *PolicyService) Gate(ctx context.Context, g Gate) (*Policy, error) {
+	r, err := s.registration(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	pending, err := s.Register(ctx, *r)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := pending.Result(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w (registering the policy %q)", err, g.Name)
+	}
+	cmd, err := s.Activate(ctx, policy.ID)
+	if err != nil {
+		return policy, err
+	}
+	if _, err := cmd.Wait(ctx); err != nil {
+		return policy, fmt.Errorf("%w (activating the policy %q)", err, g.Name)
+	}
+	return policy, nil
+}
+
+// registration finds the ids of what a gate names.
+func (s *PolicyService) registration(ctx context.Context, g Gate) (*PolicyRegistration, error) {
 	op := operation.PolicyRegister
 	if err := checkIdentifier(op, "name", g.Name); err != nil {
+		return nil, err
+	}
+	if err := checkText(op, "policyTemplateId", g.Template); err != nil {
 		return nil, err
 	}
 	if len(g.Events) == 0 {
 		return nil, invalid(op, "applyingEventIds", "is empty")
 	}
-	r := PolicyRegistration{Name: g.Name, Configuration: g.Configuration, VotingConfiguration: g.VotingConfiguration}
+	for i, event := range g.Events {
+		if err := checkText(op, fmt.Sprintf("applyingEventIds[%d]", i), event); err != nil {
+			return nil, err
+		}
+	}
+	r := &PolicyRegistration{Name: g.Name, Configuration: g.Configuration, VotingConfiguration: g.VotingConfiguration}
 	if len(r.Configuration) == 0 {
 		r.Configuration = map[string]any{"name": g.Name}
 	}
@@ -258,47 +308,59 @@ func (s *PolicyService) Gate(ctx context.Context, g Gate) (*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	template, err := choose(op, "policyTemplateId", g.Template, templates, func(t PolicyTemplate) []string { return []string{t.ID, t.Name} })
-	if err != nil {
+	byID := make(map[string]PolicyTemplate)
+	var names []named
+	for _, t := range templates {
+		byID[t.ID] = t
+		names = append(names, named{t.ID, t.Name, t.Name})
+	}
+	if r.TemplateID, err = choose(op, "policyTemplateId", g.Template, names); err != nil {
 		return nil, err
 	}
-	r.TemplateID = template.ID
-	for _, name := range g.Events {
-		event, err := choose(op, "applyingEventIds", name, template.Events, func(e PolicyEvent) []string { return []string{e.ID, e.Name, e.Title} })
+	names = nil
+	for _, e := range byID[r.TemplateID].Events {
+		names = append(names, named{e.ID, e.Name, e.Title})
+	}
+	for i, event := range g.Events {
+		id, err := choose(op, fmt.Sprintf("applyingEventIds[%d]", i), event, names)
 		if err != nil {
 			return nil, err
 		}
-		r.EventIDs = append(r.EventIDs, event.ID)
+		if !slices.Contains(r.EventIDs, id) {
+			r.EventIDs = append(r.EventIDs, id)
+		}
 	}
-	pending, err := s.Register(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	policy, err := pending.Result(ctx)
-	if err != nil {
-		return nil, err
-	}
-	cmd, err := s.Activate(ctx, policy.ID)
-	if err != nil {
-		return policy, err
-	}
-	_, err = cmd.Wait(ctx)
-	return policy, err
+	return r, nil
 }
 
-// choose finds the option that goes by the name, in any case.
-func choose[T any](op *operation.Operation, field, name string, options []T, names func(T) []string) (T, error) {
-	var known []string
-	for _, option := range options {
-		for _, n := range names(option) {
-			if name != "" && strings.EqualFold(n, name) {
-				return option, nil
-			}
+// named is something with an id that also goes by other names.
+type named struct{ id, name, title string }
+
+// choose finds the id of the one option that goes by the name.
+func choose(op *operation.Operation, field, name string, options []named) (string, error) {
+	var fit, known []string
+	for _, o := range options {
+		if o.id == name {
+			return o.id, nil
 		}
-		known = append(known, fmt.Sprintf("%q", names(option)[1]))
+		if (strings.EqualFold(o.name, name) || strings.EqualFold(o.title, name)) && !slices.Contains(fit, o.id) {
+			fit = append(fit, o.id)
+		}
+		text := fmt.Sprintf("%q", o.name)
+		if o.title != o.name {
+			text += fmt.Sprintf(" (%s)", o.title)
+		}
+		known = append(known, text)
 	}
-	var none T
-	return none, invalid(op, field, fmt.Sprintf("has %q, which does not exist; there are %s", name, strings.Join(known, ", ")))
+	switch {
+	case len(fit) == 1:
+		return fit[0], nil
+	case len(fit) > 1:
+		return "", invalid(op, field, fmt.Sprintf("is %q, which fits %s", name, strings.Join(fit, " and ")))
+	case len(known) == 0:
+		return "", invalid(op, field, fmt.Sprintf("is %q, which does not exist; there are none", name))
+	}
+	return "", invalid(op, field, fmt.Sprintf("is %q, which does not exist; there are %s", name, strings.Join(known, ", ")))
 }
 
 const (
@@ -309,19 +371,29 @@ const (
 )
 
 // untilFound calls f again as long as it does not find what a command made.
-func untilFound(ctx context.Context, f func() error) error {
+func (c *Client) untilFound(ctx context.Context, f func() error) error {
 	began := time.Now()
 	for pause := firstFindPause; ; pause = min(2*pause, maxFindPause) {
 		err := f()
 		if !errors.Is(err, ErrNotFound) || time.Since(began) > foundWithin || endsBefore(ctx, time.Now().Add(pause)) {
 			return err
 		}
-		timer := time.NewTimer(transport.Jitter(pause))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
+		if ended := c.rest(ctx, pause); ended != nil {
+			return fmt.Errorf("%w: %w", ended, err)
 		}
+	}
+}
+
+// rest pauses for about d, unless ctx ends or the client is closed.
+func (c *Client) rest(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(transport.Jitter(d))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.life.Done():
+		return ErrClosed
 	}
 }

@@ -39,7 +39,7 @@ type pace struct {
 }
 
 func newPace(perSecond float64) *pace {
-	return &pace{limiter: rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond)))}
+	return &pace{limiter: rate.NewLimiter(rate.Limit(perSecond), 1)}
 }
 
 // hold has nobody ask for d.
@@ -93,10 +93,8 @@ func (c *Command) wait(ctx context.Context, watch *realtime.Watch) (*CommandResu
 	for {
 		select {
 		case <-watch.Ready():
-			for _, m := range watch.Take() {
-				if r := resultOf(&m); r != nil && c.note(r) {
-					return r.orError()
-				}
+			if r := c.heard(watch); r != nil {
+				return r.orError()
 			}
 
 		case <-changed:
@@ -130,12 +128,31 @@ func (c *Command) wait(ctx context.Context, watch *realtime.Watch) (*CommandResu
 			timer.Reset(next)
 
 		case <-ctx.Done():
-			return nil, w.failed(ctx.Err())
+			return c.heardOr(watch, w.failed(ctx.Err()))
 
 		case <-w.client.life.Done():
-			return nil, w.failed(ErrClosed)
+			return c.heardOr(watch, w.failed(ErrClosed))
 		}
 	}
+}
+
+// heard takes in what has come over the channel, and returns the outcome if it
+// was among it.
+func (c *Command) heard(watch *realtime.Watch) *CommandResult {
+	for _, m := range watch.Take() {
+		if r := resultOf(&m); r != nil && c.note(r) {
+			return r
+		}
+	}
+	return nil
+}
+
+// heardOr returns err, unless the outcome has come at the same time.
+func (c *Command) heardOr(watch *realtime.Watch, err error) (*CommandResult, error) {
+	if r := c.heard(watch); r != nil {
+		return r.orError()
+	}
+	return nil, err
 }
 
 // first is when to ask first: right after the 202 there is nothing to learn
@@ -172,12 +189,22 @@ func (w *waiter) isCovered() bool {
 // delay is how long the poll that is due has to wait for its turn.
 func (w *waiter) delay() time.Duration {
 	if held := w.client.pace.held(); held > 0 {
+		// A turn that comes in the pause is void, or all would take theirs at
+		// its end.
+		w.giveUpTurn()
 		return held
 	}
 	if w.turn == nil {
 		w.turn = w.client.pace.limiter.Reserve()
 	}
 	return w.turn.Delay()
+}
+
+func (w *waiter) giveUpTurn() {
+	if w.turn != nil {
+		w.turn.Cancel()
+		w.turn = nil
+	}
 }
 
 // poll asks in the background, because the outcome may come over the channel
@@ -228,6 +255,9 @@ func (w *waiter) weigh(ctx context.Context, err error, next time.Duration) error
 		return lasts(&w.unknown, now, notFoundHolds, endsBefore(ctx, now.Add(next)), err)
 	case answered && apiErr.StatusCode < 500 && apiErr.StatusCode >= 400:
 		return err
+	case answered && apiErr.RetryAfter > 0:
+		w.client.pace.hold(apiErr.RetryAfter)
+		return lasts(&w.failing, now, failureHolds, endsBefore(ctx, now.Add(apiErr.RetryAfter)), err)
 	default:
 		return lasts(&w.failing, now, failureHolds, false, err)
 	}
@@ -262,7 +292,5 @@ func (w *waiter) close() {
 	if w.stop != nil {
 		w.stop()
 	}
-	if w.turn != nil {
-		w.turn.Cancel()
-	}
+	w.giveUpTurn()
 }

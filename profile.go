@@ -2,6 +2,7 @@ package privicore
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -201,9 +202,14 @@ func (s *ProfileService) Reauthorize(ctx context.Context, ttl time.Duration) (*A
 // with credentials or a TokenSource gets itself a new one for its next call;
 // without, its calls fail with ErrUnauthorized.
 func (s *ProfileService) RevokeToken(ctx context.Context) error {
-	p := params{}
-	if _, err := s.client.send(ctx, operation.ProfileRevokeToken, &p, ""); err != nil {
+	op, p := operation.ProfileRevokeToken, params{}
+	resp, err := s.client.send(ctx, op, &p, "")
+	if err != nil {
 		return err
+	}
+	if len(resp.Body) > 0 && !json.Valid(resp.Body) {
+		// A proxy's page: the token may well be alive.
+		return unreadable(op, &p, resp, describeBody(resp, nil))
 	}
 	s.client.tokens.drop(p.token)
 	return nil

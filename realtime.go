@@ -160,8 +160,8 @@ func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
 }
 
 func newEvent(m *realtime.Message) Event {
-	raw := json.RawMessage(m.Raw)
-	a := answer{&raw}
+	var a answer
+	a.keep(m.Raw)
 	switch m.Type {
 	case realtime.TypeCommand:
 		if r := resultOf(m); r != nil {

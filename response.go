@@ -83,8 +83,9 @@ func capture(ctx context.Context, resp *Response) {
 
 // answer is embedded in types whose fields are not all known.
 type answer struct {
-	// A pointer, so that fmt does not print the JSON a second time.
-	raw *json.RawMessage
+	// A pointer, so that fmt does not print the JSON: it may hold secrets. To
+	// a string, because %s follows pointers to slices.
+	raw *string
 }
 
 // RawJSON returns the JSON that the value was read from, with the fields that
@@ -93,10 +94,10 @@ func (a answer) RawJSON() json.RawMessage {
 	if a.raw == nil {
 		return nil
 	}
-	return *a.raw
+	return json.RawMessage(*a.raw)
 }
 
-func (a *answer) keep(raw json.RawMessage) { a.raw = &raw }
+func (a *answer) keep(raw json.RawMessage) { a.raw = new(string(raw)) }
 
 // decode reads data into v, and keeps data in it if v embeds answer.
 func decode(data json.RawMessage, v any) error {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,8 @@ func TestSecret(t *testing.T) {
 	assert.True(t, privicore.NewSecret("").IsZero())
 	assert.Empty(t, privicore.Secret{}.Reveal())
 	assert.Equal(t, "[redacted]", s.String())
+	assert.Equal(t, "[redacted] [redacted] [redacted] [redacted]", fmt.Sprintf("%v %#v %d %x", s, s, s, s))
+	assert.Equal(t, slog.StringValue("[redacted]"), slog.AnyValue(s).Resolve())
 
 	type private struct {
 		s privicore.Secret
@@ -42,7 +45,11 @@ func TestSecret(t *testing.T) {
 		s, &s, private{s, &s, map[string]privicore.Secret{"k": s}}, public{s, &s, s}, &public{s, &s, &s}, []privicore.Secret{s}, [1]any{s},
 	} {
 		text := shown(t, v)
+		for _, verb := range []string{"%s", "%q", "%x", "%X", "%d"} {
+			text += fmt.Sprintf(verb, v)
+		}
 		assert.NotContains(t, text, "hunter2")
+		assert.NotContains(t, strings.ToLower(text), fmt.Sprintf("%x", "hunter2"))
 	}
 	data, err := json.Marshal(public{s, &s, s})
 	require.NoError(t, err)
@@ -69,7 +76,7 @@ func TestSecretFromJSON(t *testing.T) {
 func shown(t *testing.T, v any) string {
 	t.Helper()
 	var b bytes.Buffer
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+	for _, verb := range []string{"%v", "%+v", "%#v"} {
 		fmt.Fprintf(&b, verb+"\n", v)
 	}
 	for _, handler := range []slog.Handler{slog.NewTextHandler(&b, nil), slog.NewJSONHandler(&b, nil)} {
@@ -101,6 +108,12 @@ func assertNoSecrets(t *testing.T, text string) {
 // echo is a server that quotes whatever it got, in every place it can.
 func echo(r *http.Request, form url.Values, status int, shape string) (*http.Response, error) {
 	token, password := r.Header.Get("X-DPT-AUTHORIZATION"), form.Get("password")+form.Get("currentPassword")
+	for body := range form {
+		var fields struct{ Password string }
+		if json.Unmarshal([]byte(body), &fields) == nil {
+			password += fields.Password
+		}
+	}
 	said := fmt.Sprintf("token %s, password %s, body %s, see https://files.test/?auth=stream-hunter&x=1", token, password, form.Encode())
 	quoted, _ := json.Marshal(said)
 	key, _ := json.Marshal(token + password)

@@ -345,6 +345,50 @@ func TestCloseDuringRenewal(t *testing.T) {
 	})
 }
 
+func TestCloseWaitsForTheRenewal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := false
+		c := fakeClient(t, nil, privicore.WithTokenSource(source(func(ctx context.Context) (*privicore.AuthorizationToken, error) {
+			<-ctx.Done()
+			time.Sleep(time.Second) // tidies up
+			ended = true
+			return nil, ctx.Err()
+		})))
+		go func() { _, _ = c.Device.List(t.Context()) }()
+		synctest.Wait()
+		require.NoError(t, c.Close())
+		assert.True(t, ended)
+	})
+}
+
+// A refusal that comes late is about a token that has been replaced already.
+func TestLateRefusalOfAnOldToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late := make(chan struct{})
+		a := &authority{accepts: func(token string) bool { return token != "T-1" }}
+		c := fakeClient(t, func(r *http.Request, form url.Values) (*http.Response, error) {
+			if r.URL.Path == "/profile/retrieve-profile-id" {
+				if r.Header.Get("X-DPT-AUTHORIZATION") == "T-1" {
+					<-late
+					return reply(401, "")
+				}
+				return reply(200, `{"profileId":"p"}`)
+			}
+			return a.serve(r, form)
+		}, privicore.WithCredentials("user", "hunter2"))
+		var slow sync.WaitGroup
+		slow.Go(func() {
+			_, err := c.Profile.ID(t.Context())
+			assert.NoError(t, err)
+		})
+		synctest.Wait()
+		assert.Equal(t, "T-2", usedToken(t, c))
+		close(late)
+		slow.Wait()
+		assert.EqualValues(t, 2, a.authenticated.Load())
+	})
+}
+
 func TestRenewalIsNotCaptured(t *testing.T) {
 	a := &authority{accepts: func(token string) bool { return token == "T-2" }}
 	c := a.client(t)
@@ -352,4 +396,17 @@ func TestRenewalIsNotCaptured(t *testing.T) {
 	_, err := c.Device.List(privicore.CaptureResponse(t.Context(), &resp))
 	require.NoError(t, err)
 	assert.Equal(t, `[{"deviceIdentifier":"T-2"}]`, string(resp.Body), "the last answer to the call itself")
+
+	broken := fakeClient(t, func(r *http.Request, form url.Values) (*http.Response, error) {
+		switch {
+		case r.URL.Path == "/profile/authenticate":
+			return reply(200, `{"authorizationToken":"T-2"}`)
+		case r.Header.Get("X-DPT-AUTHORIZATION") == "T-1":
+			return reply(401, "")
+		}
+		return nil, errors.New("broken")
+	}, privicore.WithToken("T-1"), privicore.WithCredentials("user", "hunter2"))
+	_, err = broken.Device.Remove(privicore.CaptureResponse(t.Context(), &resp), "d")
+	require.ErrorContains(t, err, "broken")
+	assert.Equal(t, 401, resp.StatusCode)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/privicore/privicore-go/internal/operation"
 )
@@ -34,11 +35,12 @@ func (s *UtilityService) RequestStatus(ctx context.Context, commandID string) (*
 		return nil, err
 	}
 	p := params{path: commandID}
-	if s.client.statusByPost.Load() {
+	byPost := s.client.statusByPost.Load()
+	if byPost {
 		op, p = statusByPost(commandID)
 	}
 	resp, err := s.client.send(ctx, op, &p, "")
-	if e, ok := err.(*APIError); ok && e.StatusCode == http.StatusMethodNotAllowed {
+	if e, ok := err.(*APIError); ok && e.StatusCode == http.StatusMethodNotAllowed && !byPost {
 		// Older servers were asked by POST, with an empty object.
 		s.client.statusByPost.Store(true)
 		op, p = statusByPost(commandID)
@@ -47,10 +49,16 @@ func (s *UtilityService) RequestStatus(ctx context.Context, commandID string) (*
 	if err != nil {
 		return nil, err
 	}
-	if !json.Valid(resp.Body) && (len(resp.Body) > 0 || resp.StatusCode == http.StatusOK) {
+	result := &CommandResult{ID: commandID}
+	bare := strings.TrimSpace(string(resp.Body))
+	switch {
+	case json.Valid(resp.Body):
+		result.Messages, result.Body = messagesIn(resp.Body), resp.Body
+	case statusOf([]string{bare}) != "":
+		result.Messages = []string{bare} // a word without the quotes
+	case bare != "" || resp.StatusCode == http.StatusOK:
 		return nil, unreadable(op, &p, resp, describeBody(resp, nil))
 	}
-	result := &CommandResult{ID: commandID, Messages: messagesIn(resp.Body), Body: resp.Body}
 	result.Status = statusOf(result.Messages)
 	if result.Status == "" {
 		result.Status = CommandSucceeded

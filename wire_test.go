@@ -59,7 +59,7 @@ type wireCall struct {
 }
 
 // calls are all of them, by section of the API's description.
-var calls = slices.Concat(utilityCalls, profileCalls, publicKeyCalls, deviceCalls, authenticatorCalls)
+var calls = slices.Concat(utilityCalls, profileCalls, publicKeyCalls, deviceCalls, authenticatorCalls, storageCalls, dataTokenCalls, oauthCalls, policyCalls, votingCalls)
 
 // sent is a request as it left the client.
 type sent struct {
@@ -169,6 +169,9 @@ func (w *wireCall) isCommand(t *testing.T) bool {
 	resp, _ := parsed(t, w.answer)
 	return resp.StatusCode == http.StatusAccepted && w.operation != "Utility.RequestStatus"
 }
+
+// onFileServer tells that what is sent and answered is no JSON, but bytes.
+func (w *wireCall) onFileServer() bool { return !strings.HasPrefix(w.path, "/") }
 
 // commandOf is the command in what a typed method returned.
 func commandOf(t *testing.T, result any) *privicore.Command {
@@ -300,7 +303,7 @@ func TestWire(t *testing.T) {
 			}
 			assert.Equal(t, tokens, request.header.Values("X-DPT-AUTHORIZATION"))
 			assert.Equal(t, call.authorization, request.header.Get("Authorization"))
-			if strings.HasPrefix(call.path, "/") {
+			if !call.onFileServer() {
 				assert.Equal(t, jsonType, request.header.Get("Accept"))
 			}
 			if call.isCommand(t) {
@@ -322,7 +325,7 @@ func TestWirePathPrefix(t *testing.T) {
 // Whatever the place of the command id, every operation finds it.
 func TestWireCommandIDs(t *testing.T) {
 	for _, call := range calls {
-		if !call.isCommand(t) {
+		if !call.isCommand(t) || call.operation == "DataToken.Request" { // its answers carry another id too: TestRequestCommandIDs
 			continue
 		}
 		observed := strings.Replace(call.answer, ".accepted", ".observed", 1)
@@ -372,6 +375,9 @@ var sentinels = map[int]error{
 func TestWireErrors(t *testing.T) {
 	for _, call := range calls {
 		for _, name := range recordings(t, "errors") {
+			if call.operation == "OAuth.ObtainAccessToken" && strings.HasPrefix(name, "errors/401") {
+				continue // it has two ways to authorize itself: TestObtainAccessToken
+			}
 			t.Run(call.operation+"/"+name, func(t *testing.T) {
 				_, s := replay(t)
 				answer := string(recorded(t, name))
@@ -485,8 +491,8 @@ func TestWireSecretsOfAnswersAreNotQuoted(t *testing.T) {
 func TestWireUnreadable(t *testing.T) {
 	for _, call := range calls {
 		// What a 202 may look like is above; RevokeToken's answer is not
-		// described, and RequestStatus reads any JSON.
-		if call.isCommand(t) || slices.Contains([]string{"Profile.RevokeToken", "Utility.RequestStatus"}, call.operation) {
+		// described, and those after it read any JSON.
+		if call.isCommand(t) || call.onFileServer() || slices.Contains([]string{"Profile.RevokeToken", "Utility.RequestStatus", "OAuth.Scope", "Voting.CheckStatus"}, call.operation) {
 			continue
 		}
 		for _, name := range recordings(t, "unreadable") {
@@ -527,14 +533,14 @@ func TestWireContentTypeOfAnswers(t *testing.T) {
 func TestWireNull(t *testing.T) {
 	for _, call := range calls {
 		resp, body := parsed(t, call.answer)
-		if resp.StatusCode != http.StatusOK || call.operation == "Utility.RequestStatus" || len(body) == 0 {
+		if resp.StatusCode != http.StatusOK || call.onFileServer() || call.operation == "Utility.RequestStatus" || len(body) == 0 {
 			continue
 		}
 		t.Run(call.operation, func(t *testing.T) {
 			_, s := replay(t)
 			s.answers = [][]byte{[]byte("HTTP/1.1 200 OK\nContent-Type: application/json\n\nnull")}
 			result, err := call.do(t.Context(), s.client(privicore.WithToken(testToken)))
-			if body[0] == '[' {
+			if body[0] == '[' || bytes.Contains(body, []byte(`"items"`)) {
 				assert.NoError(t, err)
 				assert.Empty(t, result)
 				return

@@ -4,6 +4,7 @@
 package agecipher
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -12,7 +13,8 @@ import (
 	"github.com/privicore/privicore-go"
 )
 
-// Cipher is a privicore.Cipher.
+// Cipher is a privicore.Cipher. It is safe for concurrent use if its recipients
+// and identities are, as those of age are.
 type Cipher struct {
 	recipients []age.Recipient
 	identities []age.Identity
@@ -23,6 +25,9 @@ var _ privicore.Cipher = (*Cipher)(nil)
 // New returns a Cipher that encrypts to and decrypts with one key pair, such as
 // one made by age.GenerateX25519Identity.
 func New(identity *age.X25519Identity) *Cipher {
+	if identity == nil {
+		return &Cipher{} // which fails on first use
+	}
 	return &Cipher{[]age.Recipient{identity.Recipient()}, []age.Identity{identity}}
 }
 
@@ -33,7 +38,7 @@ func NewFor(recipients []age.Recipient, identities []age.Identity) *Cipher {
 }
 
 // Format keeps the keys out of what fmt prints.
-func (c *Cipher) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "age") }
+func (c Cipher) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "age") }
 
 // Encrypt implements privicore.Cipher.
 func (c *Cipher) Encrypt(dst io.Writer) (io.WriteCloser, error) {
@@ -44,6 +49,9 @@ func (c *Cipher) Encrypt(dst io.Writer) (io.WriteCloser, error) {
 // of 64 KiB: a reader that fails has returned authentic bytes, but not all.
 // Errors match privicore.ErrDecrypt, unless they come from src.
 func (c *Cipher) Decrypt(src io.Reader) (io.Reader, error) {
+	if len(c.identities) == 0 {
+		return nil, errors.New("agecipher: no identity to decrypt with")
+	}
 	tracked := &source{r: src}
 	plaintext, err := age.Decrypt(tracked, c.identities...)
 	if err != nil {

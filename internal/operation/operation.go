@@ -94,12 +94,13 @@ func (o *Operation) OnFileServer() bool { return o.Auth == Query }
 // "Device.ConfigureMeta" is in testdata/device/configure_meta.*.
 func (o *Operation) Fixture() string {
 	var b strings.Builder
-	for i, r := range o.Go {
+	name := strings.ReplaceAll(o.Go, "OAuth", "Oauth") // one word
+	for i, r := range name {
 		switch upper := r >= 'A' && r <= 'Z'; {
 		case r == '.':
 			b.WriteByte('/')
 			continue
-		case upper && i > 0 && startsWord(o.Go, i):
+		case upper && i > 0 && startsWord(name, i):
 			b.WriteByte('_')
 		}
 		b.WriteString(strings.ToLower(string(r)))

@@ -194,10 +194,10 @@ func (c *Channel) State() (up bool, changed <-chan struct{}) {
 
 // WatchCommand watches a command. Whether its outcome may have been missed
 // since a Mark is for Missed to say.
-func (c *Channel) WatchCommand(id string) *Watch { return c.inbox.watch(key{true, id}) }
+func (c *Channel) WatchCommand(id string) *Watch { return c.inbox.watch(c.inbox.commands, id) }
 
 // WatchRequest watches a request for data.
-func (c *Channel) WatchRequest(id string) *Watch { return c.inbox.watch(key{false, id}) }
+func (c *Channel) WatchRequest(id string) *Watch { return c.inbox.watch(c.inbox.requests, id) }
 
 // Close leaves the channel and ends the connection and all goroutines.
 func (c *Channel) Close() {

@@ -81,9 +81,8 @@ func (l *Listener) wake() {
 }
 
 func (l *Listener) add(m Message) {
-	// One that follows dropped ones must be dropped too, or the count would
-	// not tell where they were.
-	if l.missed > 0 || len(l.queue) >= maxQueued || l.bytes >= maxQueuedBytes {
+	// What is full stays so until the queue is taken: a gap is at its end.
+	if len(l.queue) >= maxQueued || l.bytes >= maxQueuedBytes {
 		l.missed++
 		return
 	}

@@ -19,23 +19,20 @@ type inbox struct {
 	keep    int
 	keepFor time.Duration
 
-	mu      sync.Mutex
-	entries map[key]*entry
-	early   list.List // of *entry that are kept, oldest first
-	bytes   int       // in early
-	kept    uint64    // number of the newest entry that was kept
-	dropped uint64    // number of the newest one that was thrown away
-}
-
-// key tells commands and requests apart, which may share an id.
-type key struct {
-	command bool
-	id      string
+	mu sync.Mutex
+	// Commands and requests may share an id.
+	commands map[string]*entry
+	requests map[string]*entry
+	early    list.List // of *entry that are kept, oldest first
+	bytes    int       // in early
+	kept     uint64    // number of the newest entry that was kept
+	dropped  uint64    // number of the newest one that was thrown away and matters
 }
 
 // entry is what there is for an id: watches, or early messages, never both.
 type entry struct {
-	key     key
+	among   map[string]*entry
+	id      string
 	watches []*Watch
 	early   *early
 }
@@ -47,6 +44,11 @@ type early struct {
 	number   uint64 // ascending from entry to entry
 	since    time.Time
 	place    *list.Element
+}
+
+// matters tells that there is more in it than that a command is running.
+func (e *early) matters() bool {
+	return len(e.messages) != 1 || !e.messages[0].isProgress()
 }
 
 // Watch receives the messages for one id.
@@ -61,24 +63,28 @@ type Watch struct {
 
 func (b *inbox) init(keep int, keepFor time.Duration) {
 	b.keep, b.keepFor = keep, keepFor
-	b.entries = make(map[key]*entry)
+	b.commands = make(map[string]*entry)
+	b.requests = make(map[string]*entry)
 }
 
-func (b *inbox) entry(k key) *entry {
-	e := b.entries[k]
+// find returns the entry for an id, a new one if there is none.
+func find(among map[string]*entry, id string) *entry {
+	e := among[id]
 	if e == nil {
-		e = &entry{key: k}
-		b.entries[k] = e
+		e = &entry{among: among, id: id}
+		among[id] = e
 	}
 	return e
 }
 
+func (e *entry) forget() { delete(e.among, e.id) }
+
 // watch begins to watch an id. What came early is in the queue already.
-func (b *inbox) watch(k key) *Watch {
+func (b *inbox) watch(among map[string]*entry, id string) *Watch {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.dropOld()
-	e := b.entry(k)
+	e := find(among, id)
 	w := &Watch{inbox: b, entry: e, index: len(e.watches), ready: make(chan struct{}, 1), dropped: b.dropped}
 	if e.early != nil {
 		w.queue = e.early.messages
@@ -118,20 +124,24 @@ func (w *Watch) Stop() {
 		return
 	}
 	if len(w.queue) == 0 {
-		delete(b.entries, e.key)
+		e.forget()
 		return
 	}
-	for _, m := range w.queue {
-		b.keepEarly(e, m)
+	for i := range w.queue {
+		b.keepEarly(e, &w.queue[i])
 	}
 	b.dropOld()
 }
 
 // deliver hands m to those who watch its id, or keeps it.
-func (b *inbox) deliver(m Message) {
+func (b *inbox) deliver(m *Message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := b.entry(key{m.Type == TypeCommand, m.ID})
+	among := b.requests
+	if m.Type == TypeCommand {
+		among = b.commands
+	}
+	e := find(among, m.ID)
 	if len(e.watches) == 0 {
 		b.keepEarly(e, m)
 		b.dropOld()
@@ -147,17 +157,17 @@ func (b *inbox) deliver(m Message) {
 }
 
 // add appends m, unless it only repeats that a command is running.
-func add(queue []Message, m Message) []Message {
+func add(queue []Message, m *Message) []Message {
 	if n := len(queue); n > 0 && m.isProgress() {
 		if queue[n-1].isProgress() {
-			queue[n-1] = m
+			queue[n-1] = *m
 		}
 		return queue
 	}
-	return append(queue, m)
+	return append(queue, *m)
 }
 
-func (b *inbox) keepEarly(e *entry, m Message) {
+func (b *inbox) keepEarly(e *entry, m *Message) {
 	if e.early == nil {
 		b.kept++
 		e.early = &early{number: b.kept, since: time.Now()}
@@ -189,9 +199,11 @@ func (b *inbox) dropOld() {
 		if b.early.Len() <= b.keep && b.bytes <= maxKeptBytes && time.Since(e.early.since) < b.keepFor {
 			return
 		}
-		b.dropped = e.early.number
+		if e.early.matters() {
+			b.dropped = e.early.number
+		}
 		b.unkeep(e)
-		delete(b.entries, e.key)
+		e.forget()
 	}
 }
 

@@ -92,11 +92,11 @@ func (c *Channel) dialAndJoin(ctx context.Context, token string) (*line, error) 
 		err = c.read(l.Conn, func(answer *envelope) bool {
 			// A server that does not ask for correlation ids may not return
 			// them either.
-			if answer.CorrelationID != join.CorrelationID && (answer.CorrelationID != "" || answer.Status == 0) {
+			if answer.correlationID != join.CorrelationID && (answer.correlationID != "" || answer.status == 0) {
 				return false
 			}
-			l.channelID = answer.Data.ChannelID
-			if answer.Status != http.StatusOK {
+			l.channelID = answer.channelID
+			if answer.status != http.StatusOK {
 				refused = refusal(answer, token)
 			}
 			return true
@@ -120,11 +120,11 @@ func (c *Channel) dialAndJoin(ctx context.Context, token string) (*line, error) 
 
 // refusal quotes the proxy, but never the token.
 func refusal(answer *envelope, token string) error {
-	message := strings.ReplaceAll(answer.Data.Message, token, "[token]")
+	message := strings.ReplaceAll(answer.text, token, "[token]")
 	if len(message) > 200 {
 		message = message[:200] + "..."
 	}
-	return &RefusedError{answer.Status, message}
+	return &RefusedError{answer.status, message}
 }
 
 // leave ends the session politely, but not at any price: the peer may be dead.

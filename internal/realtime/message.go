@@ -2,8 +2,9 @@ package realtime
 
 import (
 	"encoding/json"
-	"errors"
-	"strconv"
+	"math"
+
+	"github.com/tidwall/gjson"
 )
 
 // Types of messages, as the proxy names them.
@@ -45,74 +46,80 @@ func (m *Message) size() int {
 // envelope is every shape of message at once: pushed ones have a data.type,
 // answers to join and leave a status.
 type envelope struct {
-	CorrelationID string `json:"correlationId"`
-	Status        int    `json:"status"`
-	Data          struct {
-		Type          string          `json:"type"`
-		ID            string          `json:"id"`
-		RequestID     string          `json:"requestId"`
-		CommandStatus int             `json:"command_status"`
-		OutputType    int             `json:"output_type"`
-		DataContext   string          `json:"data_context"`
-		StreamURL     string          `json:"streamUrl"`
-		Body          json.RawMessage `json:"body"`
-		ChannelID     string          `json:"channelId"`
-		Message       string          `json:"message"`
-	} `json:"data"`
-}
-
-// parse reads a message. It reports false for what is not a JSON object; a
-// field of an unexpected type is left out, not fatal.
-func parse(data []byte, e *envelope) bool {
-	*e = envelope{}
-	err := json.Unmarshal(data, e)
-	if err == nil {
-		return true
-	}
-	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
-	if !ok || wrong.Field == "" {
-		return false
-	}
-	// Numbers that came as strings, the one deviation worth the effort.
-	var loose struct {
-		Status any `json:"status"`
-		Data   struct {
-			CommandStatus any `json:"command_status"`
-			OutputType    any `json:"output_type"`
-		} `json:"data"`
-	}
-	if json.Unmarshal(data, &loose) == nil {
-		e.Status = number(loose.Status)
-		e.Data.CommandStatus = number(loose.Data.CommandStatus)
-		e.Data.OutputType = number(loose.Data.OutputType)
-	}
-	return true
+	Message
+	correlationID string
+	status        int
+	channelID     string
+	text          string
 }
 
 // isAnswer tells an answer to a request of ours from what is pushed.
 func (e *envelope) isAnswer() bool {
-	return e.Data.Type == "" && (e.Status != 0 || e.CorrelationID != "")
+	return e.Type == "" && (e.status != 0 || e.correlationID != "")
 }
 
-func number(v any) int {
-	switch v := v.(type) {
-	case float64:
-		return int(v)
-	case string:
-		n, _ := strconv.Atoi(v)
-		return n
+// parse reads a message. It reports false for what is not a JSON object; a
+// field of an unexpected type is left out, not fatal. Nothing in e refers to
+// data afterwards.
+//
+// It goes through the message once and without reflection: all outcomes of all
+// commands pass through here, in one goroutine.
+func parse(data []byte, e *envelope) bool {
+	*e = envelope{}
+	if !gjson.ValidBytes(data) {
+		return false
+	}
+	message := gjson.ParseBytes(data) // makes one copy, which the fields share
+	requestID := ""
+	message.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "correlationId":
+			e.correlationID = value.Str
+		case "status":
+			e.status = number(value)
+		case "data":
+			if !value.IsObject() {
+				return true
+			}
+			value.ForEach(func(key, value gjson.Result) bool {
+				switch key.Str {
+				case "type":
+					e.Type = value.Str
+				case "id":
+					e.ID = value.Str
+				case "requestId":
+					requestID = value.Str
+				case "command_status":
+					e.CommandStatus = number(value)
+				case "output_type":
+					e.OutputType = number(value)
+				case "data_context":
+					e.DataContext = value.Str
+				case "streamUrl":
+					e.StreamURL = value.Str
+				case "body":
+					e.Body = json.RawMessage(value.Raw)
+				case "channelId":
+					e.channelID = value.Str
+				case "message":
+					e.text = value.Str
+				}
+				return true
+			})
+		}
+		return true
+	})
+	if requestID != "" && (e.Type == TypeStream || e.ID == "") {
+		e.ID = requestID
+	}
+	return message.IsObject()
+}
+
+// number is a JSON number, or one that came as a string; 0 if it cannot be a
+// status.
+func number(value gjson.Result) int {
+	if n := value.Float(); n == math.Trunc(n) && math.Abs(n) <= math.MaxInt32 {
+		return int(n)
 	}
 	return 0
-}
-
-func (e *envelope) message() Message {
-	d := &e.Data
-	m := Message{
-		Type: d.Type, ID: d.ID, CommandStatus: d.CommandStatus, OutputType: d.OutputType,
-		DataContext: d.DataContext, StreamURL: d.StreamURL, Body: d.Body,
-	}
-	if d.RequestID != "" && (d.Type == TypeStream || d.ID == "") {
-		m.ID = d.RequestID
-	}
-	return m
 }

@@ -181,13 +181,12 @@ func (c *Channel) dispatch(data []byte, e *envelope) (answer bool) {
 	if e.isAnswer() {
 		return true
 	}
-	m := e.message()
-	switch m.Type {
+	switch e.Type {
 	case TypeCommand, TypeAnswer, TypeStream:
-		if m.ID != "" {
-			c.inbox.deliver(m)
+		if e.ID != "" {
+			c.inbox.deliver(&e.Message)
 		}
 	}
-	c.events.send(m, data)
+	c.events.send(e.Message, data)
 	return false
 }

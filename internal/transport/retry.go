@@ -22,35 +22,34 @@ const (
 // may have carried out.
 type policy struct {
 	repeat  bool
-	left    int // attempts that may still follow
-	sent    int
+	failed  int // attempts that are being made good for
 	pause   time.Duration
-	pausing bool // another attempt follows, or would have
+	pausing bool // before another attempt
 }
 
+// check is called after the answer has begun and, if that is fine, after it
+// has been read.
 func (p *policy) check(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	p.sent++
 	p.pausing = false
-	if p.left--; p.left < 0 || ctx.Err() != nil || !p.safe(resp, err) {
+	if ctx.Err() != nil || !p.safe(resp, err) {
 		return false, nil
 	}
 	p.pause = p.pauseAfter(resp)
-	if p.pause > maxPause {
-		return false, nil
-	}
 	deadline, ok := ctx.Deadline()
-	p.pausing = !ok || time.Until(deadline) > p.pause
-	return p.pausing, nil
+	return p.pause <= maxPause && (!ok || time.Until(deadline) > p.pause), nil
 }
 
+// backoff is called when there will be another attempt.
 func (p *policy) backoff(time.Duration, time.Duration, int, *http.Response) time.Duration {
+	p.failed++
+	p.pausing = true
 	return p.pause
 }
 
 // safe tells that sending the call again can do no harm and may help.
 func (p *policy) safe(resp *http.Response, err error) bool {
 	if err != nil {
-		return !untrusted(err) && (p.repeat || neverSent(err))
+		return !untrusted(err) && !errors.Is(err, ErrTooLarge) && (p.repeat || neverSent(err))
 	}
 	switch resp.StatusCode {
 	case http.StatusTooManyRequests:
@@ -71,7 +70,7 @@ func (p *policy) pauseAfter(resp *http.Response) time.Duration {
 			return pause
 		}
 	}
-	return Jitter(firstPause << min(p.sent-1, 6))
+	return Jitter(firstPause << min(p.failed, 6))
 }
 
 // Jitter returns a duration between half of d and d, so that clients that

@@ -58,6 +58,9 @@ func newPool() *http.Transport {
 	}
 	pool.MaxIdleConnsPerHost = 64
 	pool.ResponseHeaderTimeout = time.Minute
+	// net/http copies a body in pieces of 32 KiB, and a smaller buffer makes
+	// several writes of each.
+	pool.WriteBufferSize = 64 << 10
 	return pool
 }
 
@@ -80,6 +83,9 @@ type Request struct {
 	Body   []byte
 	Repeat bool // sending it twice does no harm
 	Once   bool // never repeat: the caller has a pace of its own
+	// Redact takes secrets out of the text of an error: net/http quotes what
+	// it cannot read. Nil means that there are none.
+	Redact func(string) string
 }
 
 // Response is an answer, read to its end.
@@ -95,16 +101,28 @@ type Error struct {
 	// Ambiguous tells that the server may have carried out a call that must
 	// not be repeated blindly.
 	Ambiguous bool
+
+	text string // of Err, redacted
 }
 
-func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Error() string { return e.text }
 func (e *Error) Unwrap() error { return e.Err }
+
+// failed makes an Error of what net/http returned.
+func (r *Request) failed(err error, ambiguous bool) *Error {
+	e := &Error{Err: withoutURL(err), Ambiguous: ambiguous}
+	e.text = e.Err.Error()
+	if r.Redact != nil {
+		e.text = r.Redact(e.text)
+	}
+	return e
+}
 
 // Do sends r and reads the answer, whatever its status. Errors are of type
 // *Error.
 func (t *Transport) Do(ctx context.Context, r *Request) (*Response, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, &Error{Err: err}
+		return nil, r.failed(err, false)
 	}
 	var body any // a nil interface, so that net/http knows there is nothing to send
 	if len(r.Body) > 0 {
@@ -112,53 +130,59 @@ func (t *Transport) Do(ctx context.Context, r *Request) (*Response, error) {
 	}
 	req, err := retryablehttp.NewRequestWithContext(ctx, r.Method, r.URL, body)
 	if err != nil {
-		return nil, &Error{Err: withoutURL(err)}
+		return nil, r.failed(err, false)
 	}
 	req.Header = r.Header
 	if !r.Repeat && r.Method == http.MethodGet {
 		// net/http sends a GET again by itself when a used connection breaks,
 		// unless there is a body that it cannot get anew.
 		if err := req.SetBody(func() (io.Reader, error) { return strings.NewReader(""), nil }); err != nil {
-			return nil, &Error{Err: err}
+			return nil, r.failed(err, false)
 		}
 		req.GetBody = nil
 	}
 
 	// The policy has to know the call, so it, and the thin client around it,
 	// are made for each.
-	policy := policy{repeat: r.Repeat, left: t.maxRetries}
-	if r.Once {
-		policy.left = 0
-	}
+	policy := policy{repeat: r.Repeat}
 	client := retryablehttp.Client{
 		HTTPClient:   t.client,
-		RetryMax:     policy.left,
 		CheckRetry:   policy.check,
 		Backoff:      policy.backoff,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
+	if !r.Once {
+		client.RetryMax = t.maxRetries
+	}
+	// The answer is read inside the loop, so that a read whose answer breaks
+	// off is repeated too. A failure that is not repeated any more has not been
+	// read there.
+	var answer *Response
+	req.SetResponseHandler(func(resp *http.Response) (err error) {
+		answer, err = read(resp)
+		return err
+	})
 	started := time.Now()
 	resp, err := client.Do(req)
-	var answer *Response
-	if err == nil {
-		answer, err = read(resp, r.Method)
+	if err == nil && answer == nil {
+		answer, err = read(resp)
 	}
 	// net/http reports the cause of a context in place of its error.
 	if ended := ctx.Err(); err != nil && ended != nil && !errors.Is(err, ended) {
 		err = fmt.Errorf("%w: %w", ended, withoutURL(err))
 	}
-	t.log(ctx, r, req.URL.Path, answer, err, policy.sent, started)
 	if err != nil {
-		return nil, &Error{Err: withoutURL(err), Ambiguous: !r.Repeat && !policy.pausing && !neverSent(err)}
+		err = r.failed(err, !r.Repeat && !policy.pausing && !neverSent(err))
 	}
-	return answer, nil
+	t.log(ctx, r, req.URL.Path, answer, err, policy.failed+1, started)
+	return answer, err
 }
 
-func read(resp *http.Response, method string) (*Response, error) {
+func read(resp *http.Response) (*Response, error) {
 	defer resp.Body.Close()
 	answer := &Response{StatusCode: resp.StatusCode, Header: resp.Header}
-	if method == http.MethodHead || resp.StatusCode == http.StatusSwitchingProtocols {
-		// The length is not that of a body, or the body is the connection.
+	if resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
+		// There is none, whatever the length says, or it is the connection.
 		return answer, nil
 	}
 	if resp.ContentLength > MaxAnswer {
@@ -190,7 +214,7 @@ func (t *Transport) log(ctx context.Context, r *Request, path string, answer *Re
 		slog.Int("attempts", sent), slog.Duration("took", time.Since(started)),
 	}
 	if err != nil {
-		attrs = append(attrs, slog.String("error", withoutURL(err).Error()))
+		attrs = append(attrs, slog.String("error", err.Error()))
 	} else {
 		attrs = append(attrs, slog.Int("status", answer.StatusCode))
 	}

@@ -194,6 +194,17 @@ func TestBodyShorterThanAnnounced(t *testing.T) {
 	assert.True(t, e.Ambiguous)
 }
 
+func TestReadWhoseBodyBreaksOffIsRepeated(t *testing.T) {
+	url, requests := raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[1,2", false)
+	_, err := pooled(t, 1).Do(t.Context(), get(url))
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	assert.EqualValues(t, 2, requests.Load())
+
+	_, err = pooled(t, 1).Do(t.Context(), command(url))
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	assert.EqualValues(t, 3, requests.Load(), "a command is not")
+}
+
 func TestBodyLongerThanAnnounced(t *testing.T) {
 	url, _ := raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntrueHTTP/1.1 200 OK\r\n\r\nsmuggled", false)
 	answer, err := pooled(t, 0).Do(t.Context(), get(url))
@@ -220,7 +231,7 @@ func TestContentLengthOfAnotherRoundTripper(t *testing.T) {
 }
 
 func TestHeadHasALengthAndNoBody(t *testing.T) {
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Length", "15") })
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Length", "99999999999") })
 	r := get(s.URL)
 	r.Method = http.MethodHead
 	answer, err := pooled(t, 0).Do(t.Context(), r)

@@ -17,9 +17,9 @@ const (
 
 // Connect returns a client for the server that the PRIVICORE_* variables name
 // or, without them, for one started in this process. The profile of an
-// embedded server is there and active if provisioned is true. The caller calls
-// stop at the end.
-func Connect(provisioned bool) (client *privicore.Client, where string, stop func(), err error) {
+// embedded server is there and active if provisioned is true; opts are for such
+// a server only. The caller calls stop at the end.
+func Connect(provisioned bool, opts ...privicoretest.Option) (client *privicore.Client, where string, stop func(), err error) {
 	if url := os.Getenv("PRIVICORE_API_URL"); url != "" {
 		if os.Getenv("PRIVICORE_USERNAME") == "" {
 			return nil, "", nil, errors.New("PRIVICORE_API_URL is set; set PRIVICORE_USERNAME and PRIVICORE_PASSWORD too")
@@ -31,7 +31,6 @@ func Connect(provisioned bool) (client *privicore.Client, where string, stop fun
 		return client, url, func() { _ = client.Close() }, nil
 	}
 
-	var opts []privicoretest.Option
 	if provisioned {
 		opts = append(opts, privicoretest.WithProfile(username, password))
 	}

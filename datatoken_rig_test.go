@@ -1,0 +1,172 @@
+package privicore_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/privicore/privicore-go"
+	"github.com/privicore/privicore-go/agecipher"
+	"github.com/privicore/privicore-go/privicoretest"
+)
+
+// rig is a sandbox and a client of its profile alice. When the test ends, the
+// client must have left nothing behind: no connection to a server that is still
+// there, no goroutine, no file.
+type rig struct {
+	*privicoretest.Server
+	client  *privicore.Client
+	options []privicore.Option // of the client, for others like it
+}
+
+func newRig(t *testing.T, opts ...privicoretest.Option) *rig {
+	t.Helper()
+	ignored := goleak.IgnoreCurrent()
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	t.Cleanup(func() {
+		goleak.VerifyNone(t, ignored)
+		left, err := filepath.Glob(filepath.Join(temporary, "*"))
+		assert.NoError(t, err)
+		assert.Empty(t, left, "temporary files")
+	})
+	opts = append([]privicoretest.Option{
+		privicoretest.WithProfile("alice", "correct horse"),
+		privicoretest.WithLatency(time.Millisecond),
+		privicoretest.WithStatusLimit(0, 0),
+	}, opts...)
+	r := &rig{Server: privicoretest.NewServer(t, opts...)}
+
+	var open atomic.Int64
+	pool := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		open.Add(1)
+		return &countedConn{Conn: conn, open: &open}, nil
+	}}
+	r.options = []privicore.Option{
+		privicore.WithBaseURL(r.URL),
+		privicore.WithWebSocketURL(r.WebSocketURL),
+		privicore.WithCredentials("alice", "correct horse"),
+		privicore.WithHTTPClient(&http.Client{Transport: pool}),
+		privicore.WithMaxRetries(0),
+	}
+	r.client = r.newClient(t)
+	t.Cleanup(func() {
+		assert.NoError(t, r.client.Close())
+		pool.CloseIdleConnections()
+		assert.Eventually(t, func() bool { return open.Load() == 0 }, 5*time.Second, time.Millisecond, "connections are left open")
+		entries, err := os.ReadDir(temporary)
+		assert.NoError(t, err)
+		for _, entry := range entries {
+			assert.Contains(t, entry.Name(), "privicoretest-", "a temporary file of the client")
+		}
+	})
+	return r
+}
+
+func (r *rig) newClient(t *testing.T, opts ...privicore.Option) *privicore.Client {
+	t.Helper()
+	c, err := privicore.NewClient(append(r.options, opts...)...)
+	require.NoError(t, err)
+	return c
+}
+
+// store stores data that must arrive.
+func (r *rig) store(t *testing.T, c privicore.Cipher, data io.Reader) string {
+	t.Helper()
+	token, err := r.client.DataToken.Store(t.Context(), privicore.Payload{Data: data, Cipher: c, Context: "tests"})
+	require.NoError(t, err)
+	return token
+}
+
+// tokens are how many the server has.
+func (r *rig) tokens(t *testing.T) int {
+	t.Helper()
+	n := 0
+	for _, err := range r.client.DataToken.List(t.Context(), privicore.DataTokenFilter{}) {
+		require.NoError(t, err)
+		n++
+	}
+	return n
+}
+
+// requireNothingArrived asserts that the server did not take a part for a whole.
+func (r *rig) requireNothingArrived(t *testing.T, failed *privicore.StepError) {
+	t.Helper()
+	assert.Zero(t, failed.Meta)
+	assert.Zero(t, r.Calls("DataToken.Exchange"))
+	assert.Zero(t, r.Calls("DataToken.ConfigureFileMeta"))
+	meta := privicore.FileMeta{FileName: "n", Extension: "e", Context: "c", Path: "/"}
+	_, err := r.client.DataToken.ConfigureFileMeta(t.Context(), failed.Temporary.Token, meta)
+	require.ErrorIs(t, err, privicore.ErrValidation)
+	require.ErrorContains(t, err, "No data has arrived")
+}
+
+type countedConn struct {
+	net.Conn
+	open   *atomic.Int64
+	closed atomic.Bool
+}
+
+func (c *countedConn) Close() error {
+	if c.closed.CompareAndSwap(false, true) {
+		c.open.Add(-1)
+	}
+	return c.Conn.Close()
+}
+
+// noise is n bytes that are the same every time.
+func noise(n int64) io.Reader {
+	return io.LimitReader(rand.NewChaCha8([32]byte{1, 2, 3}), n)
+}
+
+func sumOf(t *testing.T, r io.Reader) (sum [32]byte, n int64) {
+	t.Helper()
+	h := sha256.New()
+	n, err := io.Copy(h, r)
+	require.NoError(t, err)
+	return [32]byte(h.Sum(nil)), n
+}
+
+func newAge(t *testing.T) privicore.Cipher {
+	t.Helper()
+	id, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	return agecipher.New(id)
+}
+
+// requireStep asserts at which step something failed.
+func requireStep(t *testing.T, step privicore.Step, err error) *privicore.StepError {
+	t.Helper()
+	var failed *privicore.StepError
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, step, failed.Step, "%v", err)
+	require.ErrorContains(t, err, "privicore: "+string(step)+": ")
+	return failed
+}
+
+// readers for Data.
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// breaking is n bytes and then something else.
+func breaking(n int64, then func() error) io.Reader {
+	return io.MultiReader(noise(n), readerFunc(func([]byte) (int, error) { return 0, then() }))
+}

@@ -1,0 +1,554 @@
+package privicore_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/privicore/privicore-go"
+	"github.com/privicore/privicore-go/privicoretest"
+)
+
+const (
+	template1 = "0195d2c4-0000-7000-8000-000000000001"
+	retrieval = "0195d2c4-0000-7000-8000-000000000011"
+	deletion  = "0195d2c4-0000-7000-8000-000000000013"
+	policy1   = "019735b0-1111-7c3e-8f00-a1b2c3d4e5f6"
+)
+
+var fourEyes = privicore.PolicyRegistration{
+	TemplateID: template1, EventIDs: []string{retrieval, deletion}, Name: "four eyes",
+	Configuration: map[string]any{"reason": "audit"}, VotingConfiguration: "owners",
+}
+
+var policyCalls = []wireCall{
+	{
+		operation: "Policy.ListTemplates",
+		do: func(ctx context.Context, c *privicore.Client) (any, error) {
+			return c.Policy.ListTemplates(ctx)
+		},
+		method: "GET", path: "/policy/list-policy-templates", token: true,
+		answer: "policy/list_templates.ok",
+	},
+	{
+		operation: "Policy.Register",
+		do: func(ctx context.Context, c *privicore.Client) (any, error) {
+			return c.Policy.Register(ctx, fourEyes)
+		},
+		method: "POST", path: "/policy/register", token: true, contentType: jsonType,
+		body: `{"policyTemplateId":"0195d2c4-0000-7000-8000-000000000001","name":"four eyes","configuration":{"reason":"audit"},
+			"applyingEventIds":["0195d2c4-0000-7000-8000-000000000011","0195d2c4-0000-7000-8000-000000000013"],
+			"configurationId":"owners","votingConfigurationId":"owners"}`,
+		answer: "policy/register.accepted", parameter: "applyingEventIds",
+	},
+	{
+		operation: "Policy.Register",
+		do: func(ctx context.Context, c *privicore.Client) (any, error) {
+			return c.Policy.Register(ctx, privicore.PolicyRegistration{TemplateID: template1, EventIDs: []string{retrieval}})
+		},
+		method: "POST", path: "/policy/register", token: true, contentType: jsonType,
+		body: `{"policyTemplateId":"0195d2c4-0000-7000-8000-000000000001","configuration":{},
+			"applyingEventIds":["0195d2c4-0000-7000-8000-000000000011"]}`,
+		answer: "policy/register.accepted", parameter: "policyTemplateId",
+	},
+	{
+		operation: "Policy.Activate",
+		do: func(ctx context.Context, c *privicore.Client) (any, error) {
+			return c.Policy.Activate(ctx, policy1)
+		},
+		method: "POST", path: "/policy/activate", token: true, contentType: formType,
+		body:   "policyId=019735b0-1111-7c3e-8f00-a1b2c3d4e5f6",
+		answer: "policy/activate.accepted", parameter: "policyId",
+	},
+	{
+		operation: "Policy.Deactivate",
+		do: func(ctx context.Context, c *privicore.Client) (any, error) {
+			return c.Policy.Deactivate(ctx, policy1)
+		},
+		method: "POST", path: "/policy/deactivate", token: true, contentType: formType,
+		body:   "policyId=019735b0-1111-7c3e-8f00-a1b2c3d4e5f6",
+		answer: "policy/deactivate.accepted", parameter: "policyId",
+	},
+	{
+		operation: "Policy.Retrieve",
+		do: func(ctx context.Context, c *privicore.Client) (any, error) {
+			return c.Policy.Retrieve(ctx, "four eyes / data")
+		},
+		method: "GET", path: "/policy/retrieve-policy/four%20eyes%20%2F%20data", token: true,
+		answer: "policy/retrieve.ok", parameter: "name",
+	},
+	{
+		operation: "Policy.Delete",
+		do: func(ctx context.Context, c *privicore.Client) (any, error) {
+			return c.Policy.Delete(ctx, policy1)
+		},
+		method: "POST", path: "/policy/delete", token: true, contentType: formType,
+		body:   "policyId=019735b0-1111-7c3e-8f00-a1b2c3d4e5f6",
+		answer: "policy/delete.accepted", parameter: "policyId",
+	},
+	{
+		operation: "Policy.ListActive",
+		do: func(ctx context.Context, c *privicore.Client) (any, error) {
+			return c.Policy.ListActive(ctx)
+		},
+		method: "GET", path: "/policy/list-active-policies", token: true,
+		answer: "policy/list_active.ok",
+	},
+	{
+		operation: "Policy.ListInactive",
+		do: func(ctx context.Context, c *privicore.Client) (any, error) {
+			return c.Policy.ListInactive(ctx)
+		},
+		method: "GET", path: "/policy/list-inactive-policies", token: true,
+		answer: "policy/list_inactive.ok",
+	},
+	{
+		operation: "Policy.ListRegistered",
+		do: func(ctx context.Context, c *privicore.Client) (any, error) {
+			return c.Policy.ListRegistered(ctx)
+		},
+		method: "GET", path: "/policy/list-registered-policies", token: true,
+		answer: "policy/list_registered.ok",
+	},
+}
+
+func TestPolicyRefuses(t *testing.T) {
+	registering := func(change func(*privicore.PolicyRegistration)) func(context.Context, *privicore.Client) (any, error) {
+		return func(ctx context.Context, c *privicore.Client) (any, error) {
+			r := fourEyes
+			change(&r)
+			return c.Policy.Register(ctx, r)
+		}
+	}
+	gating := func(g privicore.Gate) func(context.Context, *privicore.Client) (any, error) {
+		return func(ctx context.Context, c *privicore.Client) (any, error) { return c.Policy.Gate(ctx, g) }
+	}
+	const register = "Register policy"
+	one := []string{"Delete data"}
+	assertRefused(t, []refused{
+		{"no template", registering(func(r *privicore.PolicyRegistration) { r.TemplateID = "" }), register, "policyTemplateId", "is empty"},
+		{"no events", registering(func(r *privicore.PolicyRegistration) { r.EventIDs = nil }), register, "applyingEventIds", "is empty"},
+		{"empty event", registering(func(r *privicore.PolicyRegistration) { r.EventIDs = []string{retrieval, ""} }), register, "applyingEventIds[1]", "is empty"},
+		{"malformed name", registering(func(r *privicore.PolicyRegistration) { r.Name = "../x" }), register, "name", "dot segment"},
+		{"malformed voting", registering(func(r *privicore.PolicyRegistration) { r.VotingConfiguration = "\x00" }), register, "votingConfigurationId", "print"},
+		{"gate without name", gating(privicore.Gate{Template: "Data access", Events: one}), register, "name", "is empty"},
+		{"gate without template", gating(privicore.Gate{Name: "x", Events: one}), register, "policyTemplateId", "is empty"},
+		{"gate without events", gating(privicore.Gate{Name: "x", Template: "Data access"}), register, "applyingEventIds", "is empty"},
+		{"gate with an empty event", gating(privicore.Gate{Name: "x", Template: "Data access", Events: []string{"Delete data", " "}}), register, "applyingEventIds[1]", "is empty"},
+	})
+	for title, do := range map[string]func(context.Context, *privicore.Client, string) (any, error){
+		"Activate policy": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+			return c.Policy.Activate(ctx, id)
+		},
+		"Deactivate policy": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+			return c.Policy.Deactivate(ctx, id)
+		},
+		"Delete policy": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+			return c.Policy.Delete(ctx, id)
+		},
+	} {
+		assertIdentifierChecked(t, title, "policyId", do)
+	}
+	assertIdentifierChecked(t, "Retrieve registered policy", "name", func(ctx context.Context, c *privicore.Client, name string) (any, error) {
+		return c.Policy.Retrieve(ctx, name)
+	})
+}
+
+func TestPolicyTemplates(t *testing.T) {
+	c, _ := replay(t, "policy/list_templates.ok", "policy/list_templates.empty")
+	templates, err := c.Policy.ListTemplates(t.Context())
+	require.NoError(t, err)
+	require.Len(t, templates, 2)
+	assert.Equal(t, template1, templates[0].ID)
+	assert.Equal(t, "Data access", templates[0].Name)
+	assert.Equal(t, "Data is used only after a vote.", templates[0].Description)
+	assert.Equal(t, []privicore.PolicyEvent{
+		{ID: retrieval, Name: "data_token.read", Title: "Read data"},
+		{ID: retrieval, Name: "data_token.retrieve", Title: "Retrieve data"},
+		{ID: "0195d2c4-0000-7000-8000-000000000012", Name: "data_token.erase", Title: "Delete data"},
+		{ID: deletion, Name: "data_token.delete", Title: "Delete data"},
+	}, templates[0].Events)
+	assert.Equal(t, []string{"reason"}, templates[0].Configuration)
+	assert.Equal(t, []string{"title", "question"}, templates[0].VotingAttributes)
+	assert.Contains(t, string(templates[0].RawJSON()), `"version"`)
+	assert.NotContains(t, string(templates[1].RawJSON()), `"version"`)
+	assert.Equal(t, "Device control", templates[1].Name)
+	assert.Empty(t, templates[1].Events, "an empty object may be an array")
+	templates, err = c.Policy.ListTemplates(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, templates)
+}
+
+func TestPolicyLists(t *testing.T) {
+	c, _ := replay(t, "policy/retrieve.ok", "policy/list_active.ok", "policy/list_registered.items")
+	policy, err := c.Policy.Retrieve(t.Context(), "four eyes / data")
+	require.NoError(t, err)
+	assert.Equal(t, []string{policy1, "four eyes / data"}, []string{policy.ID, policy.Name})
+	assert.Contains(t, string(policy.RawJSON()), `"active"`)
+	policies, err := c.Policy.ListActive(t.Context())
+	require.NoError(t, err)
+	require.Len(t, policies, 2)
+	assert.Equal(t, policy1, policies[0].ID)
+	policies, err = c.Policy.ListRegistered(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, policies, 1)
+}
+
+// A policy that nobody named cannot be looked up.
+func TestPendingPolicyWithoutName(t *testing.T) {
+	c, s := replay(t, "policy/register.accepted")
+	pending, err := c.Policy.Register(t.Context(), privicore.PolicyRegistration{TemplateID: template1, EventIDs: []string{retrieval}})
+	require.NoError(t, err)
+	_, err = pending.Result(t.Context())
+	assert.ErrorIs(t, err, privicore.ErrValidation)
+	assert.Len(t, s.sent, 1)
+}
+
+func TestPendingPolicyLag(t *testing.T) {
+	const notYet = "policy/retrieve.not_found"
+	register := func(t *testing.T, after ...string) (*privicore.PendingPolicy, *privicore.Client) {
+		c, _ := replay(t, append([]string{"policy/register.observed", "utility/request_status.succeeded"}, after...)...)
+		pending, err := c.Policy.Register(t.Context(), fourEyes)
+		require.NoError(t, err)
+		return pending, c
+	}
+	many := make([]string, 40)
+	for i := range many {
+		many[i] = notYet
+	}
+	t.Run("late", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			pending, _ := register(t, notYet, notYet, notYet, "policy/retrieve.ok")
+			policy, err := pending.Result(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, policy1, policy.ID)
+		})
+	})
+	t.Run("never", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			pending, _ := register(t, many...)
+			began := time.Now()
+			_, err := pending.Result(t.Context())
+			assert.ErrorIs(t, err, privicore.ErrNotFound)
+			assert.InDelta(t, 10, time.Since(began).Seconds(), 2)
+		})
+	})
+	t.Run("deadline", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			pending, _ := register(t, many...)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			_, err := pending.Result(ctx)
+			assert.ErrorIs(t, err, privicore.ErrNotFound, "not found says more than the deadline")
+			assert.NoError(t, ctx.Err(), "a pause that would pass it is not begun")
+		})
+	})
+	t.Run("cancelled", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			pending, _ := register(t, many...)
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(3*time.Second, cancel)
+			began := time.Now()
+			_, err := pending.Result(ctx)
+			assert.ErrorIs(t, err, context.Canceled)
+			assert.Equal(t, 3*time.Second, time.Since(began))
+		})
+	})
+	t.Run("closed", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			pending, c := register(t, many...)
+			time.AfterFunc(3*time.Second, func() { _ = c.Close() })
+			began := time.Now()
+			_, err := pending.Result(t.Context())
+			assert.ErrorIs(t, err, privicore.ErrClosed)
+			assert.Equal(t, 3*time.Second, time.Since(began))
+		})
+	})
+}
+
+// What a gate names is found by id, name or title, in any case; what could be
+// two things is neither.
+func TestGateNames(t *testing.T) {
+	_, templates := parsed(t, "policy/list_templates.ok")
+	for name, test := range map[string]struct {
+		gate   privicore.Gate
+		events string // in the body, or
+		field  string
+		reason []string
+	}{
+		"ids":        {privicore.Gate{Template: template1, Events: []string{deletion}}, `["` + deletion + `"]`, "", nil},
+		"names":      {privicore.Gate{Template: "data ACCESS", Events: []string{"Data_Token.Delete", "data_token.read"}}, `["` + deletion + `","` + retrieval + `"]`, "", nil},
+		"titles":     {privicore.Gate{Template: "Data access", Events: []string{"retrieve data"}}, `["` + retrieval + `"]`, "", nil},
+		"twice":      {privicore.Gate{Template: "Data access", Events: []string{"retrieve data", "read data", retrieval}}, `["` + retrieval + `"]`, "", nil},
+		"ambiguous":  {privicore.Gate{Template: "Data access", Events: []string{"Delete data"}}, "", "applyingEventIds[0]", []string{"fits", deletion}},
+		"no event":   {privicore.Gate{Template: "Data access", Events: []string{"read data", "Frame data"}}, "", "applyingEventIds[1]", []string{`"Frame data"`, `"data_token.retrieve" (Retrieve data)`, `"data_token.delete" (Delete data)`}},
+		"no events":  {privicore.Gate{Template: "Device control", Events: []string{"Remove device"}}, "", "applyingEventIds[0]", []string{"there are none"}},
+		"no such":    {privicore.Gate{Template: "Data excess", Events: []string{"Delete data"}}, "", "policyTemplateId", []string{`"Data excess"`, `"Data access", "Device control"`}},
+		"other case": {privicore.Gate{Template: template1, Events: []string{strings.ToUpper(retrieval)}}, "", "applyingEventIds[0]", []string{"does not exist"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var body []byte
+			c, _ := realServer(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/policy/list-policy-templates" {
+					w.Write(templates)
+					return
+				}
+				var sent struct {
+					Events        json.RawMessage   `json:"applyingEventIds"`
+					Configuration map[string]string `json:"configuration"`
+				}
+				assert.NoError(t, json.NewDecoder(r.Body).Decode(&sent))
+				assert.Equal(t, map[string]string{"name": "gate"}, sent.Configuration, "never empty")
+				body = sent.Events
+				w.WriteHeader(http.StatusTeapot) // far enough
+			})
+			test.gate.Name = "gate"
+			_, err := c.Policy.Gate(t.Context(), test.gate)
+			require.Error(t, err)
+			assert.Equal(t, test.events, string(body))
+			refusal, ok := errors.AsType[*privicore.ValidationError](err)
+			require.Equal(t, test.field != "", ok, "%v", err)
+			if ok {
+				assert.Equal(t, test.field, refusal.Field)
+				for _, part := range test.reason {
+					assert.Contains(t, refusal.Reason, part)
+				}
+			}
+		})
+	}
+}
+
+// An error in the middle says where, and gives what there is already.
+func TestGateFails(t *testing.T) {
+	const found = `{"id":"` + policy1 + `"}`
+	_, templates := parsed(t, "policy/list_templates.ok")
+	for name, test := range map[string]struct {
+		path, status string // what fails, and how
+		text         string
+		registered   bool
+	}{
+		"registration": {"/policy/register", `["rejected","policy.name_taken"]`, `policy.name_taken (registering the policy "x")`, false},
+		"activation":   {"/policy/activate", `["rejected","policy.not_found"]`, `policy.not_found (activating the policy "x")`, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var failing bool
+			c := fakeClient(t, func(r *http.Request, _ url.Values) (*http.Response, error) {
+				switch {
+				case r.URL.Path == "/policy/list-policy-templates":
+					return reply(200, string(templates))
+				case strings.HasPrefix(r.URL.Path, "/request-status/"):
+					if failing {
+						return reply(200, test.status)
+					}
+					return reply(200, `["succeeded"]`)
+				case r.Method == http.MethodGet:
+					return reply(200, found)
+				}
+				failing = r.URL.Path == test.path
+				return reply(202, `["`+commandID+`"]`)
+			})
+			policy, err := c.Policy.Gate(t.Context(), privicore.Gate{Name: "x", Template: template1, Events: []string{deletion}})
+			_, rejected := errors.AsType[*privicore.CommandError](err)
+			assert.True(t, rejected, "%v", err)
+			assert.ErrorContains(t, err, test.text, name)
+			assert.Equal(t, test.registered, policy != nil, name)
+		})
+	}
+}
+
+// onboarded makes that many authenticators on a sandbox.
+func onboarded(t *testing.T, c *privicore.Client, n int) []string {
+	t.Helper()
+	ids := make([]string, n)
+	for i := range ids {
+		device, err := c.Device.Onboard(t.Context(), "phone")
+		require.NoError(t, err)
+		cmd, err := c.VerifiedAuthenticator.Register(t.Context(), device.Identifier)
+		done(t, cmd, err)
+		ids[i] = device.Identifier
+	}
+	return ids
+}
+
+// done waits for a command.
+func done(t *testing.T, cmd *privicore.Command, err error) {
+	t.Helper()
+	require.NoError(t, err)
+	_, err = cmd.Wait(t.Context())
+	require.NoError(t, err)
+}
+
+// openPoll waits for the poll of a profile that runs, and returns it.
+func openPoll(t *testing.T, s *privicoretest.Server) (poll privicoretest.Poll) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		for _, p := range s.Polls("alice") {
+			if p.Status == privicoretest.PollOpen {
+				poll = p
+				return true
+			}
+		}
+		return false
+	}, 5*time.Second, time.Millisecond)
+	return poll
+}
+
+// removal removes a device in the background.
+func removal(t *testing.T, c *privicore.Client, device string) <-chan error {
+	t.Helper()
+	cmd, err := c.Device.Remove(t.Context(), device)
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := cmd.Wait(t.Context())
+		ended <- err
+	}()
+	return ended
+}
+
+var removeGate = privicore.Gate{Name: "keep devices", Template: "Device control", Events: []string{"Remove device"}}
+
+// A gated command waits for its vote, over the channel and by polling, and ends
+// as the vote does.
+func TestGatedCommand(t *testing.T) {
+	dialects(t, func(t *testing.T, dialect privicoretest.Option) {
+		for _, how := range []string{"channel", "polling"} {
+			t.Run(how, func(t *testing.T) {
+				c, s := sandboxed(t, dialect, privicoretest.WithoutVoter(), privicoretest.WithPolicyLag(300*time.Millisecond))
+				if how == "polling" {
+					var err error
+					c, err = c.Clone(privicore.WithWebSocketURL(""))
+					require.NoError(t, err)
+					defer c.Close()
+				}
+				voters := onboarded(t, c, 2)
+				gate := removeGate
+				gate.VotingConfiguration = "owners"
+				cmd, err := c.VerifiedAuthenticator.RegisterVotingConfiguration(t.Context(), privicore.VotingConfiguration{
+					Name: "owners", TimeLimit: time.Minute, Strategy: privicore.Unanimous,
+				})
+				done(t, cmd, err)
+				policy, err := c.Policy.Gate(t.Context(), gate)
+				require.NoError(t, err)
+				assert.Equal(t, "keep devices", policy.Name)
+				active, err := c.Policy.ListActive(t.Context())
+				require.NoError(t, err)
+				require.Len(t, active, 1)
+				assert.Equal(t, policy.ID, active[0].ID)
+
+				device, err := c.Device.Onboard(t.Context(), "tablet")
+				require.NoError(t, err)
+				ended := removal(t, c, device.Identifier)
+				poll := openPoll(t, s)
+				assert.Equal(t, "Device.Remove", poll.Operation)
+				require.NoError(t, s.Vote(poll.ID, voters[0], true))
+				select {
+				case err := <-ended:
+					require.Fail(t, "it did not wait", "%v", err)
+				case <-time.After(100 * time.Millisecond):
+				}
+				require.NoError(t, s.Vote(poll.ID, voters[1], true))
+				require.NoError(t, <-ended)
+
+				ended = removal(t, c, voters[0])
+				require.NoError(t, s.Vote(openPoll(t, s).ID, voters[1], false))
+				rejected, ok := errors.AsType[*privicore.CommandError](<-ended)
+				require.True(t, ok)
+				assert.Contains(t, strings.Join(rejected.Messages, " "), "voting.rejected")
+				devices, err := c.Device.List(t.Context())
+				require.NoError(t, err)
+				assert.Contains(t, deviceIDs(devices), voters[0], "it is still there")
+
+				cmd, err = c.Policy.Deactivate(t.Context(), policy.ID)
+				done(t, cmd, err)
+				cmd, err = c.Device.Remove(t.Context(), voters[0])
+				done(t, cmd, err)
+				cmd, err = c.Policy.Activate(t.Context(), policy.ID)
+				done(t, cmd, err)
+				cmd, err = c.Policy.Delete(t.Context(), policy.ID)
+				done(t, cmd, err)
+				registered, err := c.Policy.ListRegistered(t.Context())
+				require.NoError(t, err)
+				assert.Empty(t, registered)
+			})
+		}
+	})
+}
+
+func deviceIDs(devices []privicore.Device) (ids []string) {
+	for _, d := range devices {
+		ids = append(ids, d.Identifier)
+	}
+	return ids
+}
+
+// Polls that nobody answers run out, as often as there are attempts; then the
+// command is rejected. A caller that does not wait that long can come back.
+func TestGatedCommandTimesOut(t *testing.T) {
+	c, s := sandboxed(t, privicoretest.WithoutVoter(), privicoretest.WithSpeed(4))
+	onboarded(t, c, 1)
+	cmd, err := c.VerifiedAuthenticator.SetVotingTimeLimit(t.Context(), 2*time.Second)
+	done(t, cmd, err)
+	cmd, err = c.VerifiedAuthenticator.SetMaximumVotingAttempts(t.Context(), 2)
+	done(t, cmd, err)
+	_, err = c.Policy.Gate(t.Context(), removeGate)
+	require.NoError(t, err)
+	device, err := c.Device.Onboard(t.Context(), "tablet")
+	require.NoError(t, err)
+	cmd, err = c.Device.Remove(t.Context(), device.Identifier)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err = cmd.Wait(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	_, err = c.Command(cmd.ID).Wait(t.Context())
+	rejected, ok := errors.AsType[*privicore.CommandError](err)
+	require.True(t, ok, "%v", err)
+	assert.Contains(t, strings.Join(rejected.Messages, " "), "voting.quorum_not_met")
+	assert.Equal(t, 2, s.Polls("alice")[0].Attempt)
+}
+
+// A vote that is lost in one attempt can be won in the next.
+func TestGatedCommandSecondAttempt(t *testing.T) {
+	c, s := sandboxed(t, privicoretest.WithVoter(func(p privicoretest.Poll) bool { return p.Attempt == 2 }))
+	onboarded(t, c, 2)
+	cmd, err := c.VerifiedAuthenticator.SetMaximumVotingAttempts(t.Context(), 3)
+	done(t, cmd, err)
+	_, err = c.Policy.Gate(t.Context(), removeGate)
+	require.NoError(t, err)
+	device, err := c.Device.Onboard(t.Context(), "tablet")
+	require.NoError(t, err)
+	cmd, err = c.Device.Remove(t.Context(), device.Identifier)
+	done(t, cmd, err)
+	assert.Equal(t, 2, s.Polls("alice")[0].Attempt)
+}
+
+func TestGateOnASandbox(t *testing.T) {
+	dialects(t, func(t *testing.T, dialect privicoretest.Option) {
+		c, s := sandboxed(t, dialect)
+		for _, wrong := range []privicore.Gate{
+			{Name: "x", Template: "Data excess", Events: []string{"Delete data"}},
+			{Name: "x", Template: "Data access", Events: []string{"Delete data", "Remove device"}},
+		} {
+			_, err := c.Policy.Gate(t.Context(), wrong)
+			require.ErrorIs(t, err, privicore.ErrValidation)
+			t.Log(err)
+		}
+		assert.Zero(t, s.Calls("Policy.Register"), "nothing is registered")
+		_, err := c.Policy.Gate(t.Context(), removeGate)
+		require.NoError(t, err)
+		_, err = c.Policy.Gate(t.Context(), removeGate)
+		assert.ErrorContains(t, err, "policy.name_taken")
+		_, err = c.Policy.Gate(t.Context(), privicore.Gate{Name: "y", Template: "Data access", Events: []string{"Delete data"}, VotingConfiguration: "nobody"})
+		assert.ErrorIs(t, err, privicore.ErrValidation)
+	})
+}
