@@ -25,7 +25,8 @@ var ErrAnswerLost = errors.New("the WebSocket channel broke before the data was 
 const answerLag = 5 * time.Second
 
 // PendingData is data that was requested and is being put together from the
-// devices that store it.
+// devices that store it. One made of ids that were kept, with Client.Command for
+// the command, waits for what has not been announced yet.
 type PendingData struct {
 	*Command
 	RequestID string // under which the data will be announced
@@ -69,7 +70,7 @@ func (s *DataTokenService) Request(ctx context.Context, token string) (*PendingD
 	if id == "" {
 		return nil, unreadable(op, &p, resp, "the header X-DPT-CAB-REQUEST-ID is missing")
 	}
-	return &PendingData{cmd, id, new(announced)}, nil
+	return &PendingData{Command: cmd, RequestID: id}, nil
 }
 
 // Result waits until the data is announced and opens it: from the announcement
@@ -113,8 +114,14 @@ func (c *Client) needChannel() error {
 
 // wait waits for the messages that say where the data is.
 func (p *PendingData) wait(ctx context.Context) error {
+	if err := p.check(); err != nil {
+		return err
+	}
 	if err := p.client.needChannel(); err != nil {
 		return err
+	}
+	if p.found == nil {
+		p.found = new(announced)
 	}
 	channel := p.client.channel
 	watch := channel.WatchRequest(p.RequestID)

@@ -69,6 +69,9 @@ func TestRetrieveFails(t *testing.T) {
 				if f.cancel {
 					go func() {
 						assert.Eventually(t, func() bool { return r.Calls(s.operation) == 2 }, 5*time.Second, time.Millisecond)
+						if f.commands {
+							<-time.After(100 * time.Millisecond) // until it is answered
+						}
 						cancel()
 					}()
 				}
@@ -393,6 +396,21 @@ func TestResultResumes(t *testing.T) {
 	assertHidden(t, p, "dl+token/1", "dl%2Btoken%2F1")
 }
 
+// Another process goes on with the ids.
+func TestResultFromIDs(t *testing.T) {
+	s := newScript(t)
+	p := &privicore.PendingData{Command: s.client.Command(commandID), RequestID: requestID}
+	s.say(payload)
+	data, err := p.Result(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, data.Close())
+
+	_, err = new(privicore.PendingData).Result(t.Context())
+	assert.ErrorContains(t, err, "does not come from a client")
+	_, err = (&privicore.PendingToken{}).Result(t.Context())
+	assert.ErrorContains(t, err, "does not come from a client")
+}
+
 // An announced address is looked at like any other.
 func TestAnnouncedAddressRefused(t *testing.T) {
 	for _, target := range []string{"http://files.test/?auth=dl-secret", "ftp://127.0.0.1/?auth=dl-secret", "://?auth=dl-secret", "http://%zz/?auth=dl-secret"} {
@@ -468,8 +486,8 @@ func TestAnnouncementLost(t *testing.T) {
 			assert.NoError(t, data.Close())
 		}
 	})
-	for _, message := range []string{statusMsg, statusMsg, payload} {
-		<-time.After(3 * time.Second)
+	for _, message := range []string{statusMsg, payload} { // the last one later than silence would be borne
+		<-time.After(2700 * time.Millisecond)
 		s.say(message)
 	}
 	waiting.Wait()

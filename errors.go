@@ -205,7 +205,11 @@ func newAPIError(op *operation.Operation, p *params, resp *Response) *APIError {
 		e.Fields[i] = FieldError{clean(e.Fields[i].Field), clean(e.Fields[i].Message)}
 	}
 	if resp.StatusCode == http.StatusUnprocessableEntity && len(e.Fields) == 0 {
-		e.Fields = guessFields(e.Messages, e.Parameters)
+		said := e.Messages
+		if !json.Valid(resp.Body) {
+			said = nil // the words are ours
+		}
+		e.Fields = guessFields(said, e.Parameters)
 	}
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		e.err = fmt.Errorf("%w: a redirect that leaves the server or changes the method is not followed", ErrUnexpectedAnswer)

@@ -29,6 +29,7 @@ type fakeChannel struct {
 	client *privicore.Client
 	log    lockedBuffer
 	conns  chan net.Conn
+	closed chan struct{}
 
 	unreachable atomic.Bool // connections to the proxy are refused
 	silent      atomic.Bool // joins are not answered
@@ -73,10 +74,12 @@ type fakeRawKey struct{}
 
 // Accept, Close and Addr make it a net.Listener.
 func (f *fakeChannel) Accept() (net.Conn, error) {
-	if conn, ok := <-f.conns; ok {
+	select {
+	case conn := <-f.conns:
 		return conn, nil
+	case <-f.closed:
+		return nil, net.ErrClosed
 	}
-	return nil, net.ErrClosed
 }
 
 func (f *fakeChannel) Close() error   { return nil }
@@ -84,7 +87,7 @@ func (f *fakeChannel) Addr() net.Addr { return &net.TCPAddr{} }
 
 func newFakeChannel(t *testing.T, opts ...privicore.Option) *fakeChannel {
 	t.Helper()
-	f := &fakeChannel{t: t, status: make(map[string]string), conns: make(chan net.Conn)}
+	f := &fakeChannel{t: t, status: make(map[string]string), conns: make(chan net.Conn), closed: make(chan struct{})}
 	proxy := &http.Server{
 		Handler: http.HandlerFunc(f.serve),
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
@@ -98,8 +101,12 @@ func newFakeChannel(t *testing.T, opts ...privicore.Option) *fakeChannel {
 			return nil, &net.OpError{Op: "dial", Err: fmt.Errorf("connection refused")}
 		}
 		near, far := net.Pipe()
-		f.conns <- &fakeRaw{Conn: far}
-		return near, nil
+		select {
+		case f.conns <- &fakeRaw{Conn: far}:
+			return near, nil
+		case <-f.closed:
+			return nil, net.ErrClosed
+		}
 	}}
 	api := fakeAPI(f.call)
 	f.client = fakeClient(t, fakeAPI(func(r *http.Request, form url.Values) (*http.Response, error) {
@@ -114,7 +121,7 @@ func newFakeChannel(t *testing.T, opts ...privicore.Option) *fakeChannel {
 	dialer.DialTLSContext = dialer.DialContext
 	t.Cleanup(func() {
 		assert.NoError(t, f.client.Close())
-		close(f.conns)
+		close(f.closed)
 		_ = proxy.Close()
 		f.drop()
 		serving.Wait()
