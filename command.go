@@ -22,8 +22,9 @@ type Command struct {
 	// Client.Command resumes from it.
 	ID string
 
-	// Progress, if it is set before Wait is called, is called by Wait each
-	// time the server reports that the command is still running.
+	// Progress, if it is set before Wait is called, is called by Wait, in its
+	// goroutine, each time the server reports that the command is still
+	// running: usually once over the WebSocket channel, and once for each poll.
 	Progress func(*CommandResult) `json:"-"`
 
 	client *Client
@@ -56,6 +57,11 @@ type CommandResult struct {
 	Body json.RawMessage `json:",omitempty"`
 }
 
+// String returns status and messages.
+func (r CommandResult) String() string {
+	return strings.TrimSpace(string(r.Status) + " " + strings.Join(r.Messages, ", "))
+}
+
 // orError is the outcome as Wait returns it.
 func (r *CommandResult) orError() (*CommandResult, error) {
 	if r.Status == CommandRejected {
@@ -77,6 +83,9 @@ func (c *Command) note(r *CommandResult) bool {
 	return false
 }
 
+// String returns the id.
+func (c *Command) String() string { return "command " + c.ID }
+
 // Command returns the command with an id that was kept from before, by this
 // process or another. It sends nothing.
 func (c *Client) Command(id string) *Command { return &Command{ID: id, client: c} }
@@ -97,11 +106,13 @@ func (c *Command) Status(ctx context.Context) (*CommandResult, error) {
 // Wait waits until the command has ended, and returns its result. If the server
 // rejected the command, the error is a *CommandError with the reasons. If ctx
 // ends first, the error matches ctx.Err(); the command goes on, and Wait may be
-// called again. If the server still does not know the command after some
-// seconds, the error matches ErrNotFound; if the client is closed, ErrClosed.
+// called again. If the client is closed, it matches ErrClosed; if the server does
+// not know the command for 5 seconds, ErrNotFound.
 //
-// The outcome comes over the WebSocket channel if the client has one, and by
-// polling "Request command id status" if not, or while it is down.
+// The outcome comes over the WebSocket channel if the client has one. Without it,
+// or while it is down, Wait polls "Request command id status", at first after a
+// tenth of a second and later every 3 seconds. It also polls while the channel is
+// up, at first after about 10 seconds, because an outcome can be lost on its way.
 func (c *Command) Wait(ctx context.Context) (*CommandResult, error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -178,6 +189,19 @@ func statusOf(messages []string) CommandStatus {
 	return status
 }
 
+// reasons leaves out the words that only say the status, if there is more: the
+// channel says the status elsewhere, and the messages should not depend on the
+// way they came.
+func reasons(messages []string) []string {
+	more := slices.DeleteFunc(slices.Clone(messages), func(message string) bool {
+		return statusOf([]string{message}) != ""
+	})
+	if len(more) == 0 {
+		return messages
+	}
+	return more
+}
+
 // messagesIn collects the texts of a body, which may be a string, an array, an
 // object or null.
 func messagesIn(body json.RawMessage) []string {
@@ -229,5 +253,5 @@ func resultOf(m *realtime.Message) *CommandResult {
 	case status == "":
 		return nil
 	}
-	return &CommandResult{ID: m.ID, Status: status, Messages: messages, Body: m.Body}
+	return &CommandResult{ID: m.ID, Status: status, Messages: reasons(messages), Body: m.Body}
 }

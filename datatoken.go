@@ -242,7 +242,8 @@ type DataToken struct {
 	CreatedAt time.Time `json:"createdAt"`
 }
 
-// DataTokenFilter selects data tokens. Empty fields select all.
+// DataTokenFilter selects data tokens. Empty fields select all. Whether a server
+// compares whole values is not documented; privicoretest does.
 type DataTokenFilter struct {
 	FileName  string `url:"filters[meta.file.fileName],omitempty"`
 	Extension string `url:"filters[meta.file.extension],omitempty"`

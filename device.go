@@ -16,7 +16,7 @@ type DeviceService service
 type Device struct {
 	answer
 	Identifier string    `json:"deviceIdentifier"`
-	ProfileID  string    `json:"profileId"`
+	ProfileID  string    `json:"profileId"` // the device's own, as the documentation's example has it
 	Approved   bool      `json:"approved"`
 	CreatedAt  time.Time `json:"createdAt"`
 	// Name is in the answers of servers that send it; that they call it
@@ -34,6 +34,7 @@ func (d *Device) missing() string {
 // PendingDevice is a device whose identifier is being assigned.
 type PendingDevice struct {
 	*Command
+	name string
 }
 
 // Result waits until the identifier is assigned and retrieves the device.
@@ -41,10 +42,15 @@ func (p *PendingDevice) Result(ctx context.Context) (*Device, error) {
 	if _, err := p.Wait(ctx); err != nil {
 		return nil, err
 	}
-	return p.client.Device.RetrieveIdentifier(ctx, p.ID)
+	device, err := p.client.Device.RetrieveIdentifier(ctx, p.ID)
+	if err == nil && device.Name == "" {
+		device.Name = p.name
+	}
+	return device, err
 }
 
-// RequestIdentifier registers a new device: "Request unique identifier". The
+// RequestIdentifier registers a new device, which is how the documentation's
+// "Request unique identifier" is to be read: devices are named by the server. The
 // device has to be approved before it can be used; Onboard does both.
 func (s *DeviceService) RequestIdentifier(ctx context.Context, deviceName string) (*PendingDevice, error) {
 	op := operation.DeviceRequestIdentifier
@@ -58,7 +64,7 @@ func (s *DeviceService) RequestIdentifier(ctx context.Context, deviceName string
 	if err != nil {
 		return nil, err
 	}
-	return &PendingDevice{cmd}, nil
+	return &PendingDevice{cmd, deviceName}, nil
 }
 
 // RetrieveIdentifier returns the device that a registration made: "Retrieve

@@ -16,7 +16,8 @@ import (
 
 // What can go wrong, for errors.Is.
 var (
-	// ErrUnauthorized: no token, a dead one, or wrong credentials (401).
+	// ErrUnauthorized: no token, a dead one, or wrong credentials (401). For
+	// wrong credentials there is an *APIError whose Operation is "Authenticate".
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrForbidden: the token is good, and yet the operation is not allowed
 	// (403), for example before the profile's public key is registered.

@@ -384,11 +384,11 @@ func ExampleDataTokenService_Store() {
 	defer stop()
 
 	key := make([]byte, 32) // from where the application keeps its keys
-	cipher, err := privicore.NewAESGCM(key)
-	if err != nil {
-		log.Fatal(err)
-	}
 	run := func() error {
+		cipher, err := privicore.NewAESGCM(key) // 32 bytes
+		if err != nil {
+			return err
+		}
 		token, err := client.DataToken.Store(ctx, privicore.Payload{
 			Data:    strings.NewReader("the plaintext"),
 			Cipher:  cipher,

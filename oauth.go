@@ -466,7 +466,8 @@ func refreshParams(accessToken, refreshToken Secret) params {
 }
 
 // OAuthTokenSource is a TokenSource that refreshes an access token. It is safe
-// for concurrent use, and several clients may share it.
+// for concurrent use, and several clients may share it; each that begins to use
+// it later than the first causes a refresh.
 type OAuthTokenSource struct {
 	// Refreshed, if it is set before first use, is called with each new token
 	// before anyone gets it, so that it can be kept: the old refresh token is

@@ -280,6 +280,9 @@ func (s *PolicyService) Gate(ctx context.Context, g Gate) (*Policy, error) {
 	if _, err := cmd.Wait(ctx); err != nil {
 		return policy, fmt.Errorf("%w (activating the policy %q)", err, g.Name)
 	}
+	if active, err := s.Retrieve(ctx, g.Name); err == nil {
+		policy = active // RawJSON says so now
+	}
 	return policy, nil
 }
 

@@ -129,10 +129,10 @@ func TestWhatCountsAsAnOutcome(t *testing.T) {
 		{200, `["REJECTED"]`, rejected, []string{"REJECTED"}},
 		{202, `["rejected"]`, rejected, []string{"rejected"}},
 		{200, `"failed"`, rejected, []string{"failed"}},
-		{200, `["rejected","profile.username_taken"]`, rejected, []string{"rejected", "profile.username_taken"}},
-		{200, `["profile.username_taken","rejected"]`, rejected, []string{"profile.username_taken", "rejected"}},
+		{200, `["rejected","profile.username_taken"]`, rejected, []string{"profile.username_taken"}},
+		{200, `["profile.username_taken","rejected"]`, rejected, []string{"profile.username_taken"}},
 		{200, `["rejected","done"]`, rejected, []string{"rejected", "done"}},
-		{200, `{"status":"rejected","message":"no"}`, rejected, []string{"no", "rejected"}},
+		{200, `{"status":"rejected","message":"no"}`, rejected, []string{"no"}},
 		{200, `[["rejected"]]`, rejected, []string{"rejected"}},
 		{200, `succeeded`, done, []string{"succeeded"}}, // text, not JSON
 		{200, "rejected\n", rejected, []string{"rejected"}},

@@ -22,7 +22,7 @@ import (
 // client goes on trying in the background.
 func (c *Client) Connect(ctx context.Context) error {
 	if c.config.wsURL == "" {
-		return badOption("WebSocket URL", "is not set; use WithWebSocketURL")
+		return &ValidationError{Operation: "Connect", Field: "WebSocket URL", Reason: "is not set; use WithWebSocketURL"}
 	}
 	if c.life.Err() != nil {
 		return ErrClosed

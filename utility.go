@@ -60,6 +60,7 @@ func (s *UtilityService) RequestStatus(ctx context.Context, commandID string) (*
 		return nil, unreadable(op, &p, resp, describeBody(resp, nil))
 	}
 	result.Status = statusOf(result.Messages)
+	result.Messages = reasons(result.Messages)
 	if result.Status == "" {
 		result.Status = CommandSucceeded
 		if resp.StatusCode == http.StatusAccepted {

@@ -57,7 +57,7 @@ func TestRequestStatus(t *testing.T) {
 		"succeeded":       {privicore.CommandSucceeded, []string{"succeeded"}, `"succeeded"`},
 		"succeeded_array": {privicore.CommandSucceeded, []string{"succeeded"}, `["succeeded"]`},
 		"rejected":        {privicore.CommandRejected, []string{"rejected"}, `"rejected"`},
-		"rejected_array":  {privicore.CommandRejected, []string{"rejected", "profile.username_taken"}, `["rejected","profile.username_taken"]`},
+		"rejected_array":  {privicore.CommandRejected, []string{"profile.username_taken"}, `["rejected","profile.username_taken"]`},
 		"pending":         {privicore.CommandPending, []string{"started"}, `["started"]`},
 		"pending_empty":   {privicore.CommandPending, nil, ``},
 	} {
