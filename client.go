@@ -211,7 +211,7 @@ func (c *Client) send(ctx context.Context, op *operation.Operation, p *params, r
 	if c.life.Err() != nil {
 		return nil, &callError{operation: op, err: ErrClosed}
 	}
-	req := &transport.Request{Method: op.Method, Repeat: op.Repeat, Once: op.Title == operation.UtilityRequestStatus.Title, Redact: p.redact}
+	req := &transport.Request{Method: op.Method, Repeat: op.Repeat, Once: op.Title == operation.UtilityRequestStatus.Title, Redact: p.redact, Suffices: commandHeader}
 	body, contentType, err := p.body(op)
 	if err != nil {
 		return nil, &callError{operation: op, err: err}
@@ -375,7 +375,7 @@ func commandID(resp *Response) string {
 	var id string
 	switch {
 	case json.Unmarshal(resp.Body, &body) == nil && body.CommandID != "":
-		id = body.CommandID
+		return body.CommandID
 	case json.Unmarshal(resp.Body, &ids) == nil && len(ids) == 1:
 		id = ids[0]
 	default:

@@ -112,7 +112,7 @@ func (c *Command) Status(ctx context.Context) (*CommandResult, error) {
 // The outcome comes over the WebSocket channel if the client has one. Without it,
 // or while it is down, Wait polls "Request command id status", at first after a
 // tenth of a second and later every 3 seconds. It also polls while the channel is
-// up, at first after about 10 seconds, because an outcome can be lost on its way.
+// up, at first after about 20 seconds, because an outcome can be lost on its way.
 func (c *Command) Wait(ctx context.Context) (*CommandResult, error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -132,13 +132,19 @@ func (c *Command) check() error {
 
 var errNoClient = errors.New("privicore: the command does not come from a client; use Client.Command")
 
-// waiters is how many commands WaitAll has its eye on at a time. It is more
-// than one so that a command that never ends does not hide those that do.
+// waiters is how many goroutines WaitAll has for commands whose outcomes are
+// pushed. It is more than one because the channel may break.
 const waiters = 32
 
+// isCovered tells that the outcome will come over the channel if that holds.
+func (c *Command) isCovered(watch *realtime.Watch) bool {
+	_, missed := c.client.channel.Missed(watch.Since(c.joined))
+	return !missed
+}
+
 // WaitAll waits for all commands. The results are in the order of cmds, nil
-// where there is none; the errors of those that failed are joined. It needs
-// fewer goroutines, and polls less, than a Wait for each.
+// where there is none; the errors of those that failed are joined. With a
+// WebSocket channel it needs far less memory than a goroutine for each.
 func WaitAll(ctx context.Context, cmds ...*Command) ([]*CommandResult, error) {
 	// All are watched from the start: what ends early must not have to be kept.
 	watches := make([]*realtime.Watch, len(cmds))
@@ -150,14 +156,25 @@ func WaitAll(ctx context.Context, cmds ...*Command) ([]*CommandResult, error) {
 	}
 	results := make([]*CommandResult, len(cmds))
 	errs := make([]error, len(cmds))
-	var next atomic.Int64
+	wait := func(i int) {
+		if errs[i] = cmds[i].check(); errs[i] == nil {
+			results[i], errs[i] = cmds[i].wait(ctx, watches[i])
+		}
+	}
 	var wg sync.WaitGroup
-	for range min(waiters, len(cmds)) {
+	var pushed []int // the outcome will come over the channel, so it matters little who waits when
+	for i, watch := range watches {
+		if watch != nil && cmds[i].isCovered(watch) {
+			pushed = append(pushed, i)
+		} else {
+			wg.Go(func() { wait(i) })
+		}
+	}
+	var next atomic.Int64
+	for range min(waiters, len(pushed)) {
 		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(cmds); i = int(next.Add(1)) - 1 {
-				if errs[i] = cmds[i].check(); errs[i] == nil {
-					results[i], errs[i] = cmds[i].wait(ctx, watches[i])
-				}
+			for n := int(next.Add(1)); n <= len(pushed); n = int(next.Add(1)) {
+				wait(pushed[n-1])
 			}
 		})
 	}
@@ -167,9 +184,9 @@ func WaitAll(ctx context.Context, cmds ...*Command) ([]*CommandResult, error) {
 
 // Words that say how far a command is, instead of what it did.
 var (
-	pendingWords  = []string{"started", "pending", "running", "processing", "in_progress", "queued", "accepted"}
+	pendingWords  = []string{"started", "pending", "running", "processing", "in_progress", "queued", "accepted", "waiting"}
 	successWords  = []string{"succeeded", "success", "finished", "completed", "done", "ok"}
-	rejectedWords = []string{"rejected", "failed", "failure", "error", "denied", "cancelled", "expired"}
+	rejectedWords = []string{"rejected", "refused", "declined", "denied", "failed", "failure", "error", "aborted", "cancelled", "canceled", "expired"}
 )
 
 // statusOf reads the status from words, or returns "" if none tells it. A
@@ -177,7 +194,8 @@ var (
 func statusOf(messages []string) CommandStatus {
 	var status CommandStatus
 	for _, message := range messages {
-		switch word := strings.ToLower(message); {
+		word := strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(strings.TrimSpace(message)))
+		switch {
 		case slices.Contains(rejectedWords, word):
 			return CommandRejected
 		case slices.Contains(successWords, word):
@@ -242,7 +260,7 @@ func collectTexts(v any, texts *[]string) {
 // nothing about the command's status.
 func resultOf(m *realtime.Message) *CommandResult {
 	messages := messagesIn(m.Body)
-	status := statusOf(messages)
+	status := statusOf(append([]string{m.StatusWord}, messages...))
 	switch {
 	case m.CommandStatus == realtime.Pending:
 		status = CommandPending

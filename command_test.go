@@ -132,8 +132,11 @@ func TestProgress(t *testing.T) {
 }
 
 func TestWaitAll(t *testing.T) {
+	var mu sync.Mutex
 	polled := map[string]int{}
 	answer := func(_ int, id string) (*http.Response, error) {
+		mu.Lock()
+		defer mu.Unlock()
 		switch polled[id]++; {
 		case id == "unknown":
 			return reply(422, "")

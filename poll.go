@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
 	"github.com/privicore/privicore-go/internal/realtime"
@@ -19,8 +20,11 @@ const (
 	maxPoll   = 3 * time.Second
 	// While there is one, a poll now and then makes good for an outcome that
 	// the proxy lost.
-	firstCheck = 15 * time.Second
-	maxCheck   = time.Minute
+	firstCheck = 30 * time.Second
+	maxCheck   = 2 * time.Minute
+	// lostPause is about how long a wait leaves a broken channel the time to
+	// come back before it polls.
+	lostPause = 600 * time.Millisecond
 	// notFoundHolds is how long a command may be unknown after its 202.
 	notFoundHolds = 5 * time.Second
 	// failureHolds is how long polls may fail in a row for other reasons.
@@ -34,37 +38,87 @@ const (
 // more often than the server allows.
 type pace struct {
 	limiter *rate.Limiter
-	mu      sync.Mutex
-	until   time.Time // nobody asks before, because the server said so
+	// queue lets one in at a time. A place in it can be given up without a
+	// trace; a reservation with the limiter cannot.
+	queue *semaphore.Weighted
+
+	mu    sync.Mutex
+	until time.Time // nobody asks before
+	cause error     // because the server said so in this
 }
 
 func newPace(perSecond float64) *pace {
-	return &pace{limiter: rate.NewLimiter(rate.Limit(perSecond), 1)}
+	return &pace{limiter: rate.NewLimiter(rate.Limit(perSecond), 1), queue: semaphore.NewWeighted(1)}
 }
 
 // hold has nobody ask for d.
-func (p *pace) hold(d time.Duration) {
+func (p *pace) hold(d time.Duration, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if until := time.Now().Add(d); until.After(p.until) {
-		p.until = until
+		p.until, p.cause = until, cause
 	}
 }
 
-// held is how long nobody may ask.
-func (p *pace) held() time.Duration {
+// held is how long nobody may ask, and why.
+func (p *pace) held() (time.Duration, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return time.Until(p.until)
+	return time.Until(p.until), p.cause
+}
+
+// heldError means that a poll would have to wait for longer than its context
+// lasts.
+type heldError struct{ cause error }
+
+func (e *heldError) Error() string { return e.cause.Error() }
+func (e *heldError) Unwrap() error { return e.cause }
+
+// turn waits until a poll may be sent.
+func (p *pace) turn(ctx context.Context) error {
+	if err := p.outlast(ctx); err != nil {
+		return err
+	}
+	if err := p.queue.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer p.queue.Release(1)
+	if err := p.outlast(ctx); err != nil {
+		return err
+	}
+	if err := p.limiter.Wait(ctx); err != nil {
+		<-ctx.Done() // it says beforehand that ctx will end first
+		return ctx.Err()
+	}
+	return nil
+}
+
+// outlast waits until nobody is held any more.
+func (p *pace) outlast(ctx context.Context) error {
+	for {
+		held, cause := p.held()
+		switch {
+		case held <= 0:
+			return nil
+		case endsBefore(ctx, time.Now().Add(held)):
+			return &heldError{cause}
+		}
+		timer := time.NewTimer(held)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
 }
 
 // waiter is one Wait.
 type waiter struct {
 	cmd     *Command
 	client  *Client
-	covered realtime.Mark // if the channel still stands there, the outcome will come over it
-	pause   time.Duration // the last one
-	turn    *rate.Reservation
+	covered realtime.Mark   // if the channel still stands there, the outcome will come over it
+	pause   time.Duration   // the last one
 	polled  chan pollAnswer // of the poll in flight
 	stop    context.CancelFunc
 	unknown time.Time // since when the server has not known the command
@@ -98,17 +152,17 @@ func (c *Command) wait(ctx context.Context, watch *realtime.Watch) (*CommandResu
 			}
 
 		case <-changed:
-			_, changed = channel.State()
+			var up bool
+			up, changed = channel.State()
 			w.pause = 0
+			if !up {
+				w.pause = lostPause
+			}
 			if w.polled == nil {
 				timer.Reset(w.next())
 			}
 
 		case <-timer.C:
-			if delay := w.delay(); delay > 0 {
-				timer.Reset(delay)
-				continue
-			}
 			if !w.poll(ctx) {
 				return nil, w.failed(ErrClosed)
 			}
@@ -186,43 +240,26 @@ func (w *waiter) isCovered() bool {
 	return !missed
 }
 
-// delay is how long the poll that is due has to wait for its turn.
-func (w *waiter) delay() time.Duration {
-	if held := w.client.pace.held(); held > 0 {
-		// A turn that comes in the pause is void, or all would take theirs at
-		// its end.
-		w.giveUpTurn()
-		return held
-	}
-	if w.turn == nil {
-		w.turn = w.client.pace.limiter.Reserve()
-	}
-	return w.turn.Delay()
-}
-
-func (w *waiter) giveUpTurn() {
-	if w.turn != nil {
-		w.turn.Cancel()
-		w.turn = nil
-	}
-}
-
 // poll asks in the background, because the outcome may come over the channel
 // meanwhile. It reports false if the client is closed.
 func (w *waiter) poll(ctx context.Context) bool {
 	if !w.client.begin() {
 		return false
 	}
-	w.turn = nil
-	ctx, w.stop = context.WithTimeout(withoutCapture(ctx), pollTimeout)
-	polled := make(chan pollAnswer, 1)
+	ctx, w.stop = context.WithCancel(withoutCapture(ctx))
+	stop, polled := w.stop, make(chan pollAnswer, 1)
 	w.polled = polled
-	mark, _ := w.client.channel.Missed(realtime.Mark{})
 	go func() {
 		defer w.client.background.Done()
-		defer context.AfterFunc(w.client.life, w.stop)()
-		result, err := w.client.Utility.RequestStatus(ctx, w.cmd.ID)
-		polled <- pollAnswer{result, err, mark}
+		defer context.AfterFunc(w.client.life, stop)()
+		answer := pollAnswer{err: w.client.pace.turn(ctx)}
+		if answer.err == nil {
+			ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+			defer cancel()
+			answer.mark, _ = w.client.channel.Missed(realtime.Mark{})
+			answer.result, answer.err = w.client.Utility.RequestStatus(ctx, w.cmd.ID)
+		}
+		polled <- answer
 	}()
 	return true
 }
@@ -231,11 +268,17 @@ func (w *waiter) poll(ctx context.Context) bool {
 // the next one is due in next.
 func (w *waiter) weigh(ctx context.Context, err error, next time.Duration) error {
 	w.stop()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	w.last = err
 	now := time.Now()
 	apiErr, answered := errors.AsType[*APIError](err)
+	_, held := errors.AsType[*heldError](err)
 	switch {
-	case err == nil:
+	case held && !w.isCovered():
+		return err
+	case held, err == nil:
 		w.unknown, w.failing = time.Time{}, time.Time{}
 		return nil
 	case errors.Is(err, ErrRateLimited):
@@ -243,7 +286,7 @@ func (w *waiter) weigh(ctx context.Context, err error, next time.Duration) error
 		if pause == 0 {
 			pause = limitedPause
 		}
-		w.client.pace.hold(pause)
+		w.client.pace.hold(pause, err)
 		if w.isCovered() || !endsBefore(ctx, now.Add(pause)) {
 			return nil
 		}
@@ -256,7 +299,7 @@ func (w *waiter) weigh(ctx context.Context, err error, next time.Duration) error
 	case answered && apiErr.StatusCode < 500 && apiErr.StatusCode >= 400:
 		return err
 	case answered && apiErr.RetryAfter > 0:
-		w.client.pace.hold(apiErr.RetryAfter)
+		w.client.pace.hold(apiErr.RetryAfter, err)
 		return lasts(&w.failing, now, failureHolds, endsBefore(ctx, now.Add(apiErr.RetryAfter)), err)
 	default:
 		return lasts(&w.failing, now, failureHolds, false, err)
@@ -292,5 +335,4 @@ func (w *waiter) close() {
 	if w.stop != nil {
 		w.stop()
 	}
-	w.giveUpTurn()
 }

@@ -137,6 +137,12 @@ func TestWhatCountsAsAnOutcome(t *testing.T) {
 		{200, `succeeded`, done, []string{"succeeded"}}, // text, not JSON
 		{200, "rejected\n", rejected, []string{"rejected"}},
 		{202, `started`, running, []string{"started"}},
+		{202, `<html>please wait</html>`, running, nil},
+		{200, ``, done, nil}, // the body is documented as optional
+		{200, `profile.profile_registered`, done, []string{"profile.profile_registered"}},
+		{200, `"in progress"`, running, []string{"in progress"}},
+		{200, `["canceled"]`, rejected, []string{"canceled"}},
+		{200, `[" rejected "]`, rejected, []string{" rejected "}},
 	} {
 		t.Run(fmt.Sprint(test.status, test.body), func(t *testing.T) {
 			last := answering(200, `["done"]`)
@@ -316,6 +322,45 @@ func TestOneRateForAllWaits(t *testing.T) {
 		took := time.Since(p.start).Seconds()
 		assert.Less(t, took, 60.0, "and the rate is made use of")
 	}, privicore.WithPollRate(rate))
+}
+
+// Waits that end leave no debt behind with the shared rate.
+func TestAbandonedWaitsLeaveTheRateFree(t *testing.T) {
+	answer := func(_ int, id string) (*http.Response, error) {
+		if id == "fresh" {
+			return reply(200, `["done"]`)
+		}
+		return reply(202, "")
+	}
+	pollBubble(t, answer, func(t *testing.T, c *privicore.Client, _ *polls) {
+		ctx, cancel := context.WithTimeout(t.Context(), 800*time.Millisecond)
+		defer cancel()
+		var all sync.WaitGroup
+		for i := range 300 {
+			all.Go(func() { _, _ = c.Command(fmt.Sprint("c", i)).Wait(ctx) })
+		}
+		all.Wait()
+		start := time.Now()
+		_, err := c.Command("fresh").Wait(t.Context())
+		require.NoError(t, err)
+		assert.Less(t, time.Since(start), time.Second)
+	})
+}
+
+// A wait that begins while the server wants nobody to ask for longer than it
+// lasts says so at once.
+func TestRateLimitThatWasMetByAnother(t *testing.T) {
+	answer := always(answering(429, "", "Retry-After", "3600"))
+	pollBubble(t, answer, func(t *testing.T, c *privicore.Client, p *polls) {
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			_, err := c.Command("c1").Wait(ctx)
+			cancel()
+			require.ErrorIs(t, err, privicore.ErrRateLimited)
+		}
+		assert.Len(t, p.times, 1)
+		assert.Less(t, time.Since(p.start), time.Second)
+	})
 }
 
 func TestRateLimitHoldsAllWaits(t *testing.T) {

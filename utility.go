@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/privicore/privicore-go/internal/operation"
@@ -54,9 +55,10 @@ func (s *UtilityService) RequestStatus(ctx context.Context, commandID string) (*
 	switch {
 	case json.Valid(resp.Body):
 		result.Messages, result.Body = messagesIn(resp.Body), resp.Body
-	case statusOf([]string{bare}) != "":
-		result.Messages = []string{bare} // a word without the quotes
-	case bare != "" || resp.StatusCode == http.StatusOK:
+	case bare == "": // nothing more is said, which is allowed
+	case statusOf([]string{bare}) != "" || machineKey.MatchString(bare):
+		result.Messages = []string{bare} // without the quotes
+	case resp.StatusCode != http.StatusAccepted:
 		return nil, unreadable(op, &p, resp, describeBody(resp, nil))
 	}
 	result.Status = statusOf(result.Messages)
@@ -69,6 +71,9 @@ func (s *UtilityService) RequestStatus(ctx context.Context, commandID string) (*
 	}
 	return result, nil
 }
+
+// machineKey is a message such as profile.profile_registered.
+var machineKey = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+$`)
 
 func statusByPost(commandID string) (*operation.Operation, params) {
 	op := *operation.UtilityRequestStatus

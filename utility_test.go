@@ -83,7 +83,6 @@ func TestRequestStatusFailures(t *testing.T) {
 		"utility/request_status.not_found":    privicore.ErrNotFound,
 		"utility/request_status.invalid":      privicore.ErrValidation,
 		"utility/request_status.rate_limited": privicore.ErrRateLimited,
-		"unreadable/empty":                    privicore.ErrUnexpectedAnswer,
 		"unreadable/html":                     privicore.ErrUnexpectedAnswer,
 		"unreadable/truncated":                privicore.ErrUnexpectedAnswer,
 	} {

@@ -42,7 +42,7 @@ func unauthorized() *answer {
 // token is obtained, the authorization code alone will do, as documented.
 func (s *state) authorizeBasic(c *call) *answer {
 	if id, secret, ok := c.request.BasicAuth(); ok {
-		if app := s.oauth.applications[id]; app != nil && app.secret == secret {
+		if app := s.oauth.applications[strings.ToLower(id)]; app != nil && app.secret == secret {
 			c.application = app
 			return nil
 		}
@@ -70,8 +70,11 @@ func (s *state) authorizeRaw(c *call) *answer {
 	return nil
 }
 
-// rawAuthorization is what follows "Basic" as it is.
+// rawAuthorization is what follows "Basic" as it is, or "".
 func (c *call) rawAuthorization() string {
-	value, _ := strings.CutPrefix(c.request.Header.Get("Authorization"), "Basic ")
+	scheme, value, _ := strings.Cut(c.request.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Basic") {
+		return ""
+	}
 	return value
 }

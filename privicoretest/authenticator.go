@@ -134,7 +134,7 @@ func (s *state) putVotingConfiguration(c *call, put func(*votingConfiguration) o
 		Name:              c.text("name"),
 		TimeLimit:         c.number("timeLimit"),
 		Strategy:          c.text("strategy"),
-		DeviceIdentifiers: c.texts("deviceIdentifiers"),
+		DeviceIdentifiers: c.ids("deviceIdentifiers"),
 	}
 	if c.has("percentageRequired") {
 		percentage := c.number("percentageRequired")

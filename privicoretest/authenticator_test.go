@@ -100,6 +100,10 @@ func TestVotingConfigurations(t *testing.T) {
 	assert.Equal(t, map[string]any{"name": "two / thirds", "timeLimit": 60.0, "strategy": "minimum_percentage",
 		"percentageRequired": 66.0, "deviceIdentifiers": []any{}}, got)
 
+	assert.Equal(t, `["verified_authenticator.voting_configuration_updated"]`,
+		update(`{"name":"two / thirds","timeLimit":90.0,"strategy":"consensus","percentageRequired":null,"deviceIdentifiers":[]}`))
+	assert.Equal(t, map[string]any{"id": id, "name": "two / thirds", "timeLimit": 90.0, "strategy": "consensus", "deviceIdentifiers": []any{}}, c.get(path).object(t))
+
 	device := c.approved("phone")
 	chosen := `{"name":"two / thirds","timeLimit":30,"strategy":"unanimous","deviceIdentifiers":["` + device + `"]}`
 	assert.Equal(t, `["rejected","verified_authenticator.not_registered"]`, update(chosen))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"math"
 	"mime"
 	"net/http"
 	"net/url"
@@ -56,10 +57,17 @@ func (c *call) texts(name string) []string {
 	return values
 }
 
-func (c *call) has(name string) bool {
-	_, ok := c.params[name]
-	return ok
+// ids is texts for UUIDs, as the server writes them.
+func (c *call) ids(name string) []string {
+	ids := c.texts(name)
+	for i := range ids {
+		ids[i] = strings.ToLower(ids[i])
+	}
+	return ids
 }
+
+// has tells whether a parameter was given. A null in JSON is none.
+func (c *call) has(name string) bool { return c.params[name] != nil }
 
 // decode reads the parameters from where the operation expects them.
 func (c *call) decode() *answer {
@@ -83,8 +91,8 @@ func (c *call) decode() *answer {
 }
 
 func (c *call) decodeForm() *answer {
-	// Nothing at all is an empty form, as curl sends it.
-	if sent := c.request.Header.Get("Content-Type"); sent != "" || len(c.body) > 0 {
+	// Nothing is an empty form, whatever it is called.
+	if len(c.body) > 0 {
 		if refusal := c.expect("application/x-www-form-urlencoded"); refusal != nil {
 			return refusal
 		}
@@ -116,7 +124,7 @@ func (c *call) decodeJSON() *answer {
 // are no parameters.
 func (c *call) decodeNothing() *answer {
 	switch string(bytes.TrimSpace(c.body)) {
-	case "", "{}", "[]":
+	case "", "{}", "[]", "null", `""`:
 		return nil
 	}
 	return malformed("There are no parameters here.")
@@ -174,13 +182,24 @@ func (c *call) check(ep endpoint) []problem {
 
 // whole reads an integer from a form value or from a JSON number.
 func whole(value any) (int, bool) {
-	var digits string
-	switch v := value.(type) {
-	case string:
-		digits = v
-	case json.Number:
-		digits = v.String()
+	if digits, ok := value.(string); ok {
+		n, err := strconv.ParseInt(digits, 10, 32)
+		return int(n), err == nil
 	}
-	n, err := strconv.ParseInt(digits, 10, 32)
-	return int(n), err == nil
+	n, ok := wholeNumber(value)
+	return int(n), ok && int64(int32(n)) == n
+}
+
+// wholeNumber reads an integer from a JSON number, which may be written as 7.0.
+func wholeNumber(value any) (int64, bool) {
+	number, ok := value.(json.Number)
+	if !ok {
+		return 0, false
+	}
+	if n, err := number.Int64(); err == nil {
+		return n, true
+	}
+	const exact = 1 << 53 // up to here a float64 is
+	f, err := number.Float64()
+	return int64(f), err == nil && f == math.Trunc(f) && math.Abs(f) < exact
 }

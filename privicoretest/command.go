@@ -2,6 +2,7 @@ package privicoretest
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/privicore/privicore-go/internal/operation"
 )
@@ -16,6 +17,9 @@ type command struct {
 	made      any // what it brought into being, for operations that ask later
 	ack       Ack // what happens to the messages about it
 }
+
+// command finds a command by its id, or nil.
+func (s *state) command(id string) *command { return s.commands[strings.ToLower(id)] }
 
 // outcome is how a command ended.
 type outcome struct {

@@ -127,7 +127,7 @@ func retrieveTemporary(s *state, c *call) answer {
 	if why := uuid(id, true); why != "" {
 		return invalid(problem{c.op.PathParameter(), why})
 	}
-	cmd := s.commands[id]
+	cmd := s.command(id)
 	if cmd == nil || cmd.owner != c.profile {
 		return noToken()
 	}
@@ -209,6 +209,9 @@ func (s *state) onDataToken(c *call, parameter string, effect func(*dataToken) o
 }
 
 func configureRiskMeta(s *state, c *call) answer {
+	if len(c.params) == 1 {
+		return *malformed("At least one field besides the token is needed.")
+	}
 	return s.onDataToken(c, "token", func(t *dataToken) outcome {
 		for name, v := range c.params {
 			if name != "token" {
@@ -228,7 +231,7 @@ func updateData(s *state, c *call) answer {
 		t.payload.remove()
 		t.payload = &payload{size: int64(len(data)), data: data}
 		t.size = t.payload.size
-		meta, _ := c.params["meta"].(map[string]any)
+		meta, _ := object(c.params["meta"])
 		changes := make(map[string]string)
 		flatten(changes, "", meta)
 		t.describe(changes)

@@ -46,9 +46,9 @@ func byteCount(value any, given bool) string {
 	return ""
 }
 
-// inline is a payload that travels in a parameter.
-func inline(value any, given bool) string {
-	if why := text(value, given); why != "" {
+// inline is a payload that travels in a parameter. It may be empty.
+func inline(value any, isGiven bool) string {
+	if why := given(value, isGiven); why != "" {
 		return why
 	}
 	data, err := base64.StdEncoding.DecodeString(value.(string))
@@ -63,7 +63,7 @@ func inline(value any, given bool) string {
 
 // metaObject is what is told of data in JSON: three groups of names.
 func metaObject(value any, given bool) string {
-	groups, ok := value.(map[string]any)
+	groups, ok := object(value)
 	if !ok {
 		return "This value should be an object."
 	}
@@ -73,7 +73,7 @@ func metaObject(value any, given bool) string {
 		default:
 			return "There is no " + name + " here."
 		}
-		if _, ok := group.(map[string]any); !ok {
+		if _, ok := object(group); !ok && group != nil {
 			return name + " should be an object."
 		}
 	}
@@ -91,20 +91,26 @@ func freeMeta(params map[string]any) map[string]string {
 		}
 	}
 	if sent, ok := params["meta"].(string); ok {
-		var object map[string]any
-		if json.Unmarshal([]byte(sent), &object) == nil {
-			flatten(meta, "", object)
+		var groups map[string]any
+		if json.Unmarshal([]byte(sent), &groups) == nil {
+			flatten(meta, "", groups)
 		}
 	}
 	return meta
 }
 
-// flatten writes nested objects as "a.b".
-func flatten(into map[string]string, prefix string, object map[string]any) {
-	for name, v := range object {
-		if nested, ok := v.(map[string]any); ok {
+// flatten writes nested objects as "a.b", without what is null.
+func flatten(into map[string]string, prefix string, from map[string]any) {
+	for name, v := range from {
+		if v == nil {
+			continue
+		}
+		if nested, ok := object(v); ok {
 			flatten(into, prefix+name+".", nested)
 			continue
+		}
+		if n, ok := wholeNumber(v); ok {
+			v = n
 		}
 		into[prefix+name] = fmt.Sprint(v)
 	}

@@ -39,7 +39,7 @@ var filters = map[string]func(*dataToken) string{
 
 var listFields = []field{
 	{"page", optional(positive)},
-	{"perPage", optional(between(1, maxPerPage))},
+	{"perPage", optional(positive)},
 	{"filters[meta.file.fileName]", optional(given)},
 	{"filters[meta.file.extension]", optional(given)},
 	{"filters[meta.data.type]", optional(given)},
@@ -53,7 +53,7 @@ func listDataTokens(s *state, c *call) answer {
 		list.Meta.Page = c.number("page")
 	}
 	if c.has("perPage") {
-		list.Meta.PerPage = c.number("perPage")
+		list.Meta.PerPage = min(c.number("perPage"), maxPerPage)
 	}
 	first := (list.Meta.Page - 1) * list.Meta.PerPage
 	for _, t := range c.profile.dataTokens {

@@ -2,8 +2,8 @@ package privicoretest
 
 // WithStorageDevices sets how many storage devices, approved and registered,
 // the profiles of WithProfile start with. The default is 3. Without any the
-// profile's data has nowhere to land, and commands that store some are
-// rejected.
+// profile's data has nowhere to land, and commands that store or
+// request some are rejected.
 func WithStorageDevices(n int) Option {
 	return func(c *config) { c.storageDevices = n }
 }

@@ -25,6 +25,9 @@ const (
 func requestData(s *state, c *call) answer {
 	request := newID()
 	a := s.onDataToken(c, "token", func(t *dataToken) outcome {
+		if !c.profile.hasStorage() {
+			return rejected(noStorage)
+		}
 		// Not before the acknowledgement of the command.
 		s.later(0, func() { s.deliver(t, request) })
 		return succeeded("data_token.data_requested")

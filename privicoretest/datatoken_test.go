@@ -161,7 +161,7 @@ func TestTemporaryTokenExpires(t *testing.T) {
 func TestExchangeLimits(t *testing.T) {
 	c := login(t, serve(t, withStorage()), "alice")
 	token, _ := c.reserved()
-	for _, data := range []string{"", "%%%", "YWJ", encode(make([]byte, 51201))} {
+	for _, data := range []string{" ", "%%%", "YWJ", encode(make([]byte, 51201))} {
 		a := c.post("/data-token/exchange-data-for-token", "temporaryTokenSpace", token, "data", data)
 		assert.Equal(t, 422, a.status)
 		assert.Contains(t, a.object(t)["errors"], "data")
@@ -178,6 +178,54 @@ func TestExchangeLimits(t *testing.T) {
 		assert.Contains(t, a.object(t)["errors"], field)
 	}
 	assert.Equal(t, 200, c.commit(token, "README", "", 0).status, "no extension")
+}
+
+func TestEmptyData(t *testing.T) {
+	for _, dialect := range []privicoretest.Dialect{privicoretest.Documented, privicoretest.Observed} {
+		s := serve(t, withStorage(), privicoretest.WithDialect(dialect))
+		c := login(t, s, "alice")
+		token, _ := c.reserved()
+		assert.Equal(t, 422, c.post("/data-token/exchange-data-for-token", "temporaryTokenSpace", token).status)
+		assert.NotContains(t, c.exchange(token, nil), "rejected")
+		assert.Equal(t, 200, c.commit(token, "a", "txt", 0).status)
+
+		token, _ = c.reserved()
+		c.exchange(token, []byte("abc"))
+		c.commit(token, "b", "txt", 3)
+		permanent := c.get("/data-token/list-data-tokens?filters[meta.file.fileName]=b").object(t)["items"].([]any)[0].(map[string]any)["token"].(string)
+		assert.Equal(t, 422, c.postJSON("/data-token/update-data", `{"dataToken":"`+permanent+`"}`).status)
+		assert.Equal(t, 422, c.postJSON("/data-token/update-data", `{"dataToken":"`+permanent+`","data":null}`).status)
+		assert.NotContains(t, c.outcome(c.postJSON("/data-token/update-data", `{"dataToken":"`+permanent+`","data":""}`)), "rejected")
+		ws := joined(t, s, c)
+		c.post("/data-token/request-data", "token", permanent)
+		d := ws.delivery()
+		if dialect == privicoretest.Observed {
+			assert.Equal(t, "", d.Body)
+			continue
+		}
+		got := download(t, ws.delivery().Body.(string))
+		assert.Equal(t, 200, got.status)
+		assert.Empty(t, got.body)
+	}
+}
+
+// PHP writes an empty object as [], and a client with optional fields null.
+func TestMetaOfUpdates(t *testing.T) {
+	c := login(t, serve(t, withStorage()), "alice")
+	token := c.stored("a", "txt", []byte("abc"))
+	update := func(meta string) answer {
+		return c.postJSON("/data-token/update-data", `{"dataToken":"`+token+`","data":"YWJj","meta":`+meta+`}`)
+	}
+	for _, meta := range []string{`null`, `[]`, `{}`, `{"file":[],"data":null,"information_security_risk":{}}`, `{"file":{"fileName":null,"size":null}}`} {
+		assert.NotContains(t, c.outcome(update(meta)), "rejected", meta)
+		names, _ := c.list("")
+		assert.Equal(t, []string{"a"}, names, meta)
+	}
+	c.outcome(update(`{"file":{"size":5000000000.0}}`))
+	assert.Contains(t, c.get("/data-token/list-data-tokens").body, `"size":5000000000,`)
+	for _, meta := range []string{`[1]`, `"x"`, `{"file":[1]}`, `{"file":"x"}`, `{"colour":null}`} {
+		assert.Equal(t, 422, update(meta).status, meta)
+	}
 }
 
 func TestDataNeedsStorage(t *testing.T) {
@@ -199,7 +247,10 @@ func TestDataNeedsStorage(t *testing.T) {
 	assert.Equal(t, `["rejected","storage.device_required"]`,
 		c.outcome(c.postJSON("/data-token/update-data", `{"dataToken":"`+dataToken+`","data":"YWJj"}`)))
 
+	assert.Equal(t, `["rejected","storage.device_required"]`, c.outcome(c.post("/data-token/request-data", "token", dataToken)))
+
 	c.outcome(c.post("/storage/register", "deviceIdentifier", id))
+	assert.Equal(t, `["data_token.data_requested"]`, c.outcome(c.post("/data-token/request-data", "token", dataToken)))
 	assert.Equal(t, 200, upload(t, stream, "abc").status, "a refused upload does not use the token up")
 }
 
@@ -215,6 +266,9 @@ func TestListDataTokens(t *testing.T) {
 	names, meta = c.list("?page=3&perPage=10")
 	assert.Equal(t, []string{"file 20", "file 21", "file 22", "file 23", "file 24"}, names)
 	assert.JSONEq(t, `{"count":25,"page":3,"perPage":10}`, meta)
+	names, meta = c.list("?perPage=101")
+	assert.Len(t, names, 25)
+	assert.JSONEq(t, `{"count":25,"page":1,"perPage":100}`, meta)
 	names, _ = c.list("?page=2147483647&perPage=100")
 	assert.Empty(t, names)
 
@@ -236,7 +290,7 @@ func TestListDataTokens(t *testing.T) {
 	names, _ = c.list("?filters[token]=" + token)
 	assert.Equal(t, []string{"typed"}, names)
 
-	for _, query := range []string{"?page=0", "?perPage=0", "?perPage=101", "?page=x", "?sort=name", "?filters[size]=3", "?page=1&page=2"} {
+	for _, query := range []string{"?page=0", "?perPage=0", "?page=x", "?sort=name", "?filters[size]=3", "?page=1&page=2"} {
 		assert.Equal(t, 422, c.get("/data-token/list-data-tokens"+query).status, query)
 	}
 }
@@ -251,6 +305,7 @@ func TestUpdateAndDelete(t *testing.T) {
 		c.outcome(c.post(risk, "token", token, "classification", "secret", "label", "x", "handling", "y")))
 	assert.Equal(t, `["data_token.information_security_risk_meta_configured"]`, c.outcome(c.post(risk, "token", token, "anything", "goes")))
 	assert.Equal(t, 422, c.post(risk, "classification", "secret").status)
+	assert.Equal(t, 422, c.post(risk, "token", token).status, "nothing to configure")
 
 	update := func(body string) answer {
 		return c.postJSON("/data-token/update-data", strings.Replace(body, "TOKEN", token, 1))
@@ -277,8 +332,12 @@ func TestUpdateAndDelete(t *testing.T) {
 
 	bob := login(t, s, "bob")
 	for _, path := range []string{"/data-token/delete-data", "/data-token/update-data-token", "/data-token/request-data", risk} {
-		assert.Equal(t, 404, bob.post(path, "token", token).status, path)
-		assert.Equal(t, 404, c.post(path, "token", "dtk-unknown").status, path)
+		var more []string
+		if path == risk {
+			more = []string{"label", "x"}
+		}
+		assert.Equal(t, 404, bob.post(path, append(more, "token", token)...).status, path)
+		assert.Equal(t, 404, c.post(path, append(more, "token", "dtk-unknown")...).status, path)
 		assert.Equal(t, 422, c.post(path).status, path)
 	}
 	assert.Equal(t, 404, bob.postJSON("/data-token/update-data", `{"dataToken":"`+token+`","data":"YWJj"}`).status)

@@ -3,6 +3,7 @@ package privicoretest
 import (
 	"crypto/rand"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/privicore/privicore-go/internal/operation"
@@ -63,7 +64,7 @@ func (s *state) deviceRecords(p *profile, include func(*device) bool) []deviceRe
 // device finds a profile's device, removed or not. Those of other profiles do
 // not exist for it.
 func (s *state) device(p *profile, id string) *device {
-	d := s.devices[id]
+	d := s.devices[strings.ToLower(id)]
 	if d == nil || d.owner != p {
 		return nil
 	}
@@ -107,13 +108,15 @@ func requestIdentifier(s *state, c *call) answer {
 }
 
 func retrieveIdentifier(s *state, c *call) answer {
-	cmd := s.commands[c.text("id")]
+	// The page of this operation lists no 404.
+	nothing := invalid(problem{"id", "No device was registered by this."})
+	cmd := s.command(c.text("id"))
 	if cmd == nil || cmd.owner != c.profile {
-		return noDevice()
+		return nothing
 	}
 	d, ok := cmd.made.(*device)
 	if !ok || d.status == deviceRemoved {
-		return noDevice()
+		return nothing
 	}
 	return value(s.identity(d))
 }

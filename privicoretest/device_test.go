@@ -43,13 +43,19 @@ func TestRetrieveIdentifierRefuses(t *testing.T) {
 	other := c.post("/verified-authenticator/set-quorum-size", "quorumSize", "2")
 	c.outcome(other)
 
-	retrieve := func(c client, id string) int { return c.post("/device/retrieve-unique-identifier", "id", id).status }
+	retrieve := func(c client, id string) int {
+		a := c.post("/device/retrieve-unique-identifier", "id", id)
+		if a.status != 200 {
+			assert.Contains(t, a.object(t)["errors"], "id")
+		}
+		return a.status
+	}
 	assert.Equal(t, 422, retrieve(c, ""))
 	assert.Equal(t, 422, retrieve(c, "nonsense"))
-	assert.Equal(t, 404, retrieve(c, "019735db-0000-4000-8000-000000000000"))
-	assert.Equal(t, 404, retrieve(c, running))
-	assert.Equal(t, 404, retrieve(c, other.id(t)))
-	assert.Equal(t, 404, retrieve(login(t, s, "bob"), finished.id(t)))
+	assert.Equal(t, 422, retrieve(c, "019735db-0000-4000-8000-000000000000"))
+	assert.Equal(t, 422, retrieve(c, running))
+	assert.Equal(t, 422, retrieve(c, other.id(t)))
+	assert.Equal(t, 422, retrieve(login(t, s, "bob"), finished.id(t)))
 	assert.Equal(t, 200, retrieve(c, finished.id(t)))
 }
 

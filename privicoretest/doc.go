@@ -51,6 +51,8 @@
 //     leaving a channel that the connection is not in, 409 for joining a second
 //     one. The connection stays open. Joining again is answered like the first
 //     time.
+//   - A correlationId of any JSON type comes back as it was, also from inside data
+//     if there is none beside it. A 400 has none.
 //   - A channel is left by its id or by a token of the profile, in both dialects.
 //   - The body of an outcome is the message of the command, a list if a
 //     rejection has several, or null.
@@ -67,10 +69,12 @@
 // breaks a download off in the middle. [WithSpeed] makes tokens expire sooner.
 //
 //   - Data needs a storage device of the profile, or what would store some is
-//     rejected with storage.device_required; [WithStorageDevices].
+//     rejected with storage.device_required, and so is a request for data when
+//     there is none any more; [WithStorageDevices].
 //   - A ttl has 1 to 240 minutes. What has not been committed by then is gone.
 //   - Inline payloads have at most 51200 bytes before base64 (422), uploads any
-//     number. A temporary token takes one payload, one way or the other.
+//     number; either may be empty. A temporary token takes one payload, one way
+//     or the other.
 //   - Upload and download tokens are used up by the call that begins, even if it
 //     breaks off. Unknown, used and expired ones answer 401. A download token
 //     lives a minute and not longer than its data.
@@ -80,8 +84,9 @@
 //     of a file must be given but may be empty.
 //   - meta of a reservation is any text, JSON or meta[a][b]; data.type of it is
 //     what the list filters by. Filters compare whole values. A page has 20
-//     tokens unless perPage, at most 100, says otherwise, and meta.count is the
-//     number of all that match.
+//     tokens unless perPage says otherwise; more than 100 are 100, and
+//     meta.perPage tells. meta.count is the number of all that match.
+//   - Risk meta has any fields, but at least one besides the token (422).
 //   - Updated data is base64 and inline only. Its size is what arrived, unless
 //     meta.file.size says otherwise.
 //   - A request for data answers with both ids in headers. STREAM-READY follows
@@ -99,6 +104,9 @@
 //     the code alone in Authorization does as well, as documented.
 //   - Access tokens live as long as others, also after a refresh; an expired one
 //     may still be refreshed. A refresh token works once (422) and for 30 days.
+//   - scope in the answers to obtaining and refreshing is what was asked for,
+//     between commas.
+//   - An Authorization header without the scheme Basic, in any case, is 401.
 //
 // # Policies and polls
 //
@@ -113,8 +121,9 @@
 //   - Quorum and attempts are those of the profile; a configuration has its own
 //     strategy, time limit and authenticators. The quorum counts votes of either
 //     kind, and the strategies look at the votes that came.
-//   - A poll ends early when no vote that is still out can change it. It keeps
-//     the rules that it began with.
+//   - A poll ends early when no vote that is still out can change it. One whose
+//     quorum is out of reach, or that has nobody to ask, runs for its time limit
+//     unless there is a voter. It keeps the rules that it began with.
 //   - The status of a poll is open, passed or failed.
 //
 // # Where the API's description is silent
@@ -124,7 +133,8 @@
 //   - Shape and blanks are checked at once (422), rules about state when the
 //     command finishes. A device that the profile does not have, or that belongs
 //     to another profile, is 404 at once; removing one is a rejected command,
-//     because the pages of the two removals list no 404.
+//     because the pages of the two removals list no 404. For the same reason an
+//     id that no device was registered by, or not yet, is 422.
 //   - Approving an approved device, rejecting a rejected one and registering an
 //     authenticator twice succeed again. A rejected device cannot be approved,
 //     an approved one not be rejected, a removed one not be anything.
@@ -137,7 +147,11 @@
 //   - Reauthorizing extends the token that was sent. QR tokens last 5 minutes.
 //   - A form sent as anything but application/x-www-form-urlencoded, or JSON as
 //     anything but application/json, is 422, and so is a parameter that the
-//     operation does not know or that is given twice. Bodies end at 1 MiB (413).
+//     operation does not know or that is given twice. No body is an empty form
+//     under any Content-Type. Bodies end at 1 MiB (413).
+//   - In JSON an optional member may be null, 7.0 is 7, and [] does for an empty
+//     object.
+//   - UUIDs are found in upper case too. A path with "//" or dot segments is 404.
 //   - deviceIdentifiers of a voting configuration name authenticators of the
 //     profile, or the command is rejected.
 //   - The voting strategy is an object with quorumSize, strategy,

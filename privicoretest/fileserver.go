@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/privicore/privicore-go/internal/operation"
@@ -49,10 +50,14 @@ func (s *Server) listenFiles(host string) (err error) {
 // returns nil.
 type transfer func(w http.ResponseWriter, r *http.Request, fault Fault) *answer
 
-// fileServer serves one operation at the root.
+// fileServer serves one operation at the root, also where a client has put two
+// slashes there.
 func (s *Server) fileServer(op *operation.Operation, carryOut transfer) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Trim(r.URL.Path, "/") != "" {
+			s.state.write(w, nothingHere())
+			return
+		}
 		if r.Method != op.Method {
 			w.Header().Set("Allow", op.Method)
 			s.state.write(w, refuse(http.StatusMethodNotAllowed, "request.method_not_allowed", "This method is not allowed here."))
@@ -78,10 +83,6 @@ func (s *Server) fileServer(op *operation.Operation, carryOut transfer) http.Han
 			s.state.write(w, *a)
 		}
 	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.state.write(w, refuse(http.StatusNotFound, "request.not_found", "There is nothing at this path."))
-	})
-	return mux
 }
 
 func deadStream() *answer {

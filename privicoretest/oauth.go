@@ -116,7 +116,7 @@ func noApplication() answer {
 }
 
 func applicationConfiguration(s *state, c *call) answer {
-	cmd := s.commands[c.text("applicationId")]
+	cmd := s.command(c.text("applicationId"))
 	if cmd == nil || cmd.owner != c.profile {
 		return noApplication()
 	}
@@ -150,7 +150,7 @@ func listApplications(s *state, c *call) answer {
 // requestCode begins a grant. The answer has a command id in both dialects;
 // the documented one says 200 with it, and then the code is there already.
 func requestCode(s *state, c *call) answer {
-	app := s.oauth.applications[c.text("client_id")]
+	app := s.oauth.applications[strings.ToLower(c.text("client_id"))]
 	if app == nil {
 		return noApplication()
 	}
@@ -182,7 +182,7 @@ func requestCode(s *state, c *call) answer {
 
 func retrieveCode(s *state, c *call) answer {
 	notFound := refuse(http.StatusNotFound, "oauth.authorization_code_not_found", "The authorization code was not found.")
-	cmd := s.commands[c.text("id")]
+	cmd := s.command(c.text("id"))
 	if cmd == nil {
 		return notFound
 	}

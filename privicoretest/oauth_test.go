@@ -165,9 +165,12 @@ func TestOAuthFlow(t *testing.T) {
 	assert.Equal(t, bob.get("/profile/retrieve-profile-id").body, asBob.get("/profile/retrieve-profile-id").body)
 	const scope = "/oauth-application/retrieve-oauth-application-scope"
 	assert.JSONEq(t, `{"clientId":"`+a.id+`","scope":"read,write"}`, a.call("GET", scope, "Basic "+token).body)
-	for _, wrong := range []string{"", "Basic x", "Bearer " + token, "Basic " + bob.token} {
+	for _, wrong := range []string{"", "Basic x", "Bearer " + token, token, "Basic", "Basic" + token, "Basic " + bob.token} {
 		assert.Equal(t, 401, a.call("GET", scope, wrong).status, wrong)
 	}
+
+	assert.Equal(t, 200, a.call("GET", scope, "basic "+token).status)
+	assert.Equal(t, 200, a.call("GET", scope, "BASIC "+token).status)
 
 	assert.Equal(t, 422, a.refresh(token, "x").status)
 	assert.Equal(t, 401, a.refresh(bob.token, refresh).status)
@@ -183,6 +186,7 @@ func TestOAuthCodeAlone(t *testing.T) {
 	c := login(t, serve(t), "alice")
 	a := c.app()
 	code := a.code(c, "n", "all")
+	assert.Equal(t, 401, a.call("POST", "/oauth-application/obtain-access-token", code, "authorization_code", code).status)
 	obtained := a.call("POST", "/oauth-application/obtain-access-token", "Basic "+code, "authorization_code", code)
 	assert.Equal(t, 200, obtained.status)
 	assert.Equal(t, "all", obtained.field(t, "scope"))

@@ -3,6 +3,7 @@ package privicoretest
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/privicore/privicore-go/internal/operation"
@@ -42,7 +43,7 @@ func jsonObject(value any, given bool) string {
 	if !given {
 		return missing
 	}
-	if _, ok := value.(map[string]any); !ok {
+	if _, ok := object(value); !ok {
 		return "This value should be an object."
 	}
 	return ""
@@ -61,16 +62,16 @@ func registerPolicy(s *state, c *call) answer {
 	p := &policy{
 		ID:               newID(),
 		Name:             c.text("name"),
-		PolicyTemplateID: c.text("policyTemplateId"),
-		ApplyingEventIDs: c.texts("applyingEventIds"),
+		PolicyTemplateID: strings.ToLower(c.text("policyTemplateId")),
+		ApplyingEventIDs: c.ids("applyingEventIds"),
 		Configuration:    map[string]any{},
 		owner:            c.profile,
 	}
 	if p.Name == "" {
 		p.Name = p.ID
 	}
-	if object, ok := c.params["configuration"].(map[string]any); ok {
-		p.Configuration = object
+	if configuration, ok := object(c.params["configuration"]); ok {
+		p.Configuration = configuration
 	}
 	if problems := s.checkPolicy(c, p); len(problems) > 0 {
 		return invalid(problems...)
@@ -128,7 +129,7 @@ func (s *state) checkPolicy(c *call, p *policy) (problems []problem) {
 // votingConfiguration finds a configuration by its id or its name.
 func (p *profile) votingConfiguration(reference string) *votingConfiguration {
 	for _, v := range p.configurations {
-		if v.ID == reference {
+		if strings.EqualFold(v.ID, reference) {
 			return v
 		}
 	}
@@ -150,7 +151,7 @@ func noPolicy() answer {
 // onPolicy accepts a command about the policy that the call names, or answers
 // 404. The effect runs only if the policy is not deleted by then.
 func (s *state) onPolicy(c *call, effect func(*policy) outcome) answer {
-	p := c.profile.policy(func(p *policy) bool { return p.ID == c.text("policyId") })
+	p := c.profile.policy(func(p *policy) bool { return strings.EqualFold(p.ID, c.text("policyId")) })
 	if p == nil {
 		return noPolicy()
 	}

@@ -129,7 +129,7 @@ func TestRegisterPolicyRefuses(t *testing.T) {
 	for field, bodies := range map[string][]string{
 		"policyTemplateId":      {`{"applyingEventIds":["` + event + `"]}`, `{"policyTemplateId":"x","applyingEventIds":["` + event + `"]}`},
 		"applyingEventIds":      {`{"policyTemplateId":"` + template + `","applyingEventIds":[]}`, `{"policyTemplateId":"` + template + `","applyingEventIds":["` + foreign + `"]}`},
-		"configuration":         {body(`,"configuration":[]`)},
+		"configuration":         {body(`,"configuration":[1]`), body(`,"configuration":"x"`)},
 		"configurationId":       {body(`,"configurationId":"none"`)},
 		"votingConfigurationId": {body(`,"votingConfigurationId":"none"`)},
 		"colour":                {body(`,"colour":"red"`)},
@@ -143,10 +143,16 @@ func TestRegisterPolicyRefuses(t *testing.T) {
 	assert.Equal(t, `["policy.policy_registered"]`, documented.outcome(documented.postJSON("/policy/register", body(`,"name":"a","configuration":{}`))))
 	assert.Equal(t, `["rejected","policy.name_taken"]`, documented.outcome(documented.postJSON("/policy/register", body(`,"name":"a"`))))
 	assert.Equal(t, 202, documented.postJSON("/policy/register", body("")).status)
+	for _, rest := range []string{`,"configuration":[]`, `,"name":null,"configuration":null,"configurationId":null,"votingConfigurationId":null`} {
+		assert.Equal(t, 202, documented.postJSON("/policy/register", body(rest)).status, rest)
+	}
+	assert.NotContains(t, documented.get("/policy/list-registered-policies").body, `"configuration":null`)
+	assert.Equal(t, 422, documented.postJSON("/policy/register", body(`,"colour":null`)).status)
 
 	observed := login(t, serve(t, privicoretest.WithDialect(privicoretest.Observed)), "alice")
 	assert.Equal(t, `["configuration: This value should not be blank."]`, observed.postJSON("/policy/register", body(`,"configuration":{}`)).body)
 	assert.Equal(t, 422, observed.postJSON("/policy/register", body("")).status)
+	assert.Equal(t, 422, observed.postJSON("/policy/register", body(`,"configuration":[]`)).status)
 	assert.Equal(t, 202, observed.postJSON("/policy/register", body(`,"configuration":{"reason":"x"}`)).status)
 }
 

@@ -35,6 +35,8 @@ func TestRequestStatus(t *testing.T) {
 	for name, a := range map[string]answer{
 		"POST with an empty object": c.postJSON(path, "{}"),
 		"POST with nothing":         c.send("POST", path, "", ""),
+		"POST with null":            c.postJSON(path, "null"),
+		"POST with an empty string": c.postJSON(path, `""`),
 		"GET":                       c.get(path),
 	} {
 		assert.Equal(t, 200, a.status, name)

@@ -122,9 +122,37 @@ func (s *Server) routes() http.Handler {
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.state.write(w, refuse(http.StatusNotFound, "request.not_found", "There is nothing at this path."))
+		s.state.write(w, nothingHere())
 	})
-	return mux
+	return s.clean(mux)
+}
+
+// clean answers 404 where a path has dots or nothing between two slashes: a
+// mux would redirect, with a page in HTML.
+func (s *Server) clean(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isClean(r.URL.EscapedPath()) {
+			s.state.write(w, nothingHere())
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isClean(path string) bool {
+	rest, rooted := strings.CutPrefix(path, "/")
+	segments := strings.Split(rest, "/")
+	for i, segment := range segments {
+		last := i == len(segments)-1
+		if segment == "." || segment == ".." || segment == "" && !last {
+			return false
+		}
+	}
+	return rooted
+}
+
+func nothingHere() answer {
+	return refuse(http.StatusNotFound, "request.not_found", "There is nothing at this path.")
 }
 
 // methods are the ways to call an operation: the documented one and, for the

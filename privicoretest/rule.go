@@ -102,6 +102,15 @@ func numberBetween(least, most int) rule {
 	}
 }
 
+// object is an object in JSON. A client in PHP writes an empty one as [].
+func object(value any) (map[string]any, bool) {
+	if list, ok := value.([]any); ok && len(list) == 0 {
+		return map[string]any{}, true
+	}
+	members, ok := value.(map[string]any)
+	return members, ok
+}
+
 // limit bounds seconds, sizes and attempts to what any client can hold.
 const limit = 1<<31 - 1
 

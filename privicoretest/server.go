@@ -29,6 +29,7 @@ type Server struct {
 	websocket *http.Server
 	files     [2]*http.Server                  // upload and download
 	complain  func(format string, args ...any) // about a wrong use of the server
+	helper    func()                           // marks the caller as not the place of that
 
 	stop    context.CancelFunc // ends stopped, and with it every delay
 	stopped context.Context    // of all requests
@@ -45,6 +46,7 @@ func NewServer(tb testing.TB, opts ...Option) *Server {
 	if err != nil {
 		tb.Fatalf("privicoretest: %v", err)
 	}
+	s.helper = tb.Helper
 	s.complain = func(format string, args ...any) {
 		tb.Helper()
 		tb.Fatalf("privicoretest: "+format, args...)
@@ -75,7 +77,7 @@ func Start(opts ...Option) (*Server, error) {
 		return nil, err
 	}
 
-	s := &Server{URL: "http://" + reachable(listener.Addr()), state: state}
+	s := &Server{URL: "http://" + reachable(listener.Addr()), state: state, helper: func() {}}
 	s.complain = func(format string, args ...any) {
 		slog.Error("privicoretest: " + fmt.Sprintf(format, args...))
 	}
@@ -122,9 +124,10 @@ func (s *Server) Close() {
 // operation. An operation that the server does not have fails the test, or is
 // logged as an error if there is none.
 func (s *Server) Next(operation string, f Fault) {
+	s.helper()
 	op := find(operation)
 	if op == nil {
-		s.complain("no operation %q", operation)
+		s.complain("no operation %q: privicoretest.Operations() lists the names", operation)
 		return
 	}
 	if f.Ack.Body != nil {
@@ -143,9 +146,10 @@ func (s *Server) Next(operation string, f Fault) {
 // Calls tells how often an operation has been called, refused and failed calls
 // included. The name is treated as in Next.
 func (s *Server) Calls(operation string) int {
+	s.helper()
 	op := find(operation)
 	if op == nil {
-		s.complain("no operation %q", operation)
+		s.complain("no operation %q: privicoretest.Operations() lists the names", operation)
 		return 0
 	}
 	s.state.mu.Lock()

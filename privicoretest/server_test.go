@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -92,6 +93,74 @@ func TestWrongEncodingIsRefused(t *testing.T) {
 		assert.Equal(t, 422, a.status, name)
 		assert.NotEqual(t, "validation failed", a.field(t, "message"), name)
 	}
+}
+
+func TestNoBodyIsAnEmptyForm(t *testing.T) {
+	c := login(t, serve(t), "alice")
+	for _, contentType := range []string{"", "application/json", "text/plain", "nonsense"} {
+		assert.Equal(t, 200, c.send("POST", "/profile/generate-token-qr", contentType, "").status, contentType)
+	}
+}
+
+func TestUncleanPaths(t *testing.T) {
+	for dialect, body := range map[privicoretest.Dialect]string{
+		privicoretest.Documented: `{"message":"There is nothing at this path."}`,
+		privicoretest.Observed:   `"request.not_found"`,
+	} {
+		s := serve(t, privicoretest.WithDialect(dialect))
+		c := login(t, s, "alice")
+		for _, base := range []string{s.URL, s.UploadURL, s.DownloadURL} {
+			c.base = base
+			for _, path := range []string{"//health", "/./health", "/x/../health", "/health/.", "/health//", "/device//remove", "/.."} {
+				a := c.get(path)
+				assert.Equal(t, 404, a.status, path)
+				assert.Equal(t, body, a.body, path)
+			}
+		}
+	}
+}
+
+func TestIDsInUpperCase(t *testing.T) {
+	s := serve(t, withStorage(), privicoretest.WithPolicyLag(0))
+	c := login(t, s, "alice")
+	up := strings.ToUpper
+	requested := c.post("/device/request-unique-identifier", "deviceName", "x")
+	c.wait(up(requested.id(t)))
+	device := c.post("/device/retrieve-unique-identifier", "id", up(requested.id(t))).field(t, "deviceIdentifier")
+	for _, path := range []string{"/device/approve-device", "/verified-authenticator/register"} {
+		assert.NotContains(t, c.outcome(c.post(path, "deviceIdentifier", up(device))), "rejected", path)
+	}
+	assert.Equal(t, 200, c.get("/device/retrieve-device-configuration/"+up(device)).status)
+	c.authenticators(2)
+
+	const configurations = "/verified-authenticator/voting-configuration"
+	assert.NotContains(t, c.outcome(c.postJSON(configurations+"/register",
+		`{"name":"x","timeLimit":60,"strategy":"unanimous","deviceIdentifiers":["`+up(device)+`"]}`)), "rejected")
+	configuration := c.get(configurations+"/retrieve/x").field(t, "id")
+	c.configured("all", `"timeLimit":60,"strategy":"unanimous"`)
+	poll := c.poll(up(configuration), "")
+	assert.Equal(t, 200, c.get("/voting/check-pool-status/"+up(poll)).status)
+	c.poll("all", `,"skipAuthenticatorDevices":["`+up(device)+`"]`)
+	polls := s.Polls("alice")
+	assert.Equal(t, []string{device}, polls[0].Devices)
+	assert.Len(t, polls[1].Devices, 2)
+	assert.NotContains(t, polls[1].Devices, device)
+
+	template, event := c.event("Remove device")
+	assert.NotContains(t, c.outcome(c.postJSON("/policy/register", `{"policyTemplateId":"`+up(template)+`","applyingEventIds":["`+up(event)+`"],"name":"guard"}`)), "rejected")
+	policy := c.get("/policy/retrieve-policy/guard").field(t, "id")
+	c.activate(up(policy))
+	c.outcome(c.post("/device/remove", "deviceIdentifier", up(device)))
+	assert.Len(t, s.Polls("alice"), 3, "the policy knows its event")
+
+	reservation := c.post("/data-token/reserve-token-space", "context", "x")
+	c.outcome(reservation)
+	assert.Equal(t, 200, c.get("/data-token/retrieve-temporary-data-token/"+up(reservation.id(t))).status)
+
+	id := c.registered()
+	config := c.post("/profile/retrieve-oauth-application-configuration", "applicationId", up(id))
+	a := app{anonymous(t, s), up(config.field(t, "clientId")), config.field(t, "clientSecret")}
+	assert.Equal(t, 200, a.retrieve(up(c.request(a.id, "n", "read").id(t)), "n").status)
 }
 
 func TestUnexpectedParametersAreRefused(t *testing.T) {
@@ -235,13 +304,27 @@ func TestUnknownOperationFailsTheTest(t *testing.T) {
 	failed := &recorder{TB: t}
 	s := privicoretest.NewServer(failed)
 	s.Next("Device.Explode", privicoretest.Fault{})
-	assert.Equal(t, []string{`privicoretest: no operation "Device.Explode"`}, failed.messages)
+	assert.Zero(t, s.Calls("Device.Implode"))
+	assert.Equal(t, []string{
+		`privicoretest: no operation "Device.Explode": privicoretest.Operations() lists the names`,
+		`privicoretest: no operation "Device.Implode": privicoretest.Operations() lists the names`,
+	}, failed.messages)
+	// Only then is the failure reported at the line of the caller.
+	for _, method := range []string{"Next", "Calls"} {
+		assert.Contains(t, failed.helpers, "github.com/privicore/privicore-go/privicoretest.(*Server)."+method)
+	}
 }
 
 // recorder takes down what would fail a test.
 type recorder struct {
 	testing.TB
 	messages []string
+	helpers  []string // functions that are not where a failure is
+}
+
+func (r *recorder) Helper() {
+	pc, _, _, _ := runtime.Caller(1)
+	r.helpers = append(r.helpers, runtime.FuncForPC(pc).Name())
 }
 
 func (r *recorder) Fatalf(format string, args ...any) {

@@ -20,7 +20,7 @@ func requestStatus(s *state, c *call) answer {
 	if why := uuid(id, true); why != "" {
 		return invalid(problem{"commandId", why})
 	}
-	cmd := s.commands[id]
+	cmd := s.command(id)
 	switch {
 	case cmd == nil:
 		return refuse(http.StatusNotFound, "command.not_found", "Record not found.")

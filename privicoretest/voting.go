@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -73,7 +74,10 @@ func (s *Server) Vote(pollID, deviceIdentifier string, yes bool) error {
 		return fmt.Errorf("privicoretest: device %q has voted", deviceIdentifier)
 	}
 	p.votes[deviceIdentifier] = yes
-	s.state.settle(p, false)
+	// A quorum out of reach is no decision: the poll has until its time limit.
+	if len(p.ballots) >= p.rules.quorum {
+		s.state.settle(p, false)
+	}
 	return nil
 }
 
@@ -97,7 +101,7 @@ func createVoting(s *state, c *call) answer {
 		title:    c.text("title"),
 		question: c.text("question"),
 		voting:   v,
-		skip:     c.texts("skipAuthenticatorDevices"),
+		skip:     c.ids("skipAuthenticatorDevices"),
 		over:     func([]string) {},
 	}
 	if s.config.dialect == Observed {
@@ -112,7 +116,7 @@ func createVoting(s *state, c *call) answer {
 }
 
 func checkPollStatus(s *state, c *call) answer {
-	p := s.polls[c.path()]
+	p := s.polls[strings.ToLower(c.path())]
 	if p == nil || p.owner != c.profile {
 		return refuse(http.StatusNotFound, "voting.not_found", "The poll was not found.")
 	}

@@ -116,11 +116,7 @@ func (s *state) hold(p *poll) {
 	s.later(p.rules.timeLimit, during(func() { s.settle(p, true) }))
 	if s.config.voter != nil {
 		s.later(s.config.latency, during(func() { s.ask(p) }))
-		return
 	}
-	// A quorum that these ballots cannot meet is certain from the start, but
-	// its creator gets to see the poll first.
-	s.later(s.config.latency, during(func() { s.settle(p, false) }))
 }
 
 // ask lets the default voter cast what ballots are left. It runs without the

@@ -90,16 +90,54 @@ func TestStrategies(t *testing.T) {
 	}
 }
 
-func TestQuorumThatCannotBeMet(t *testing.T) {
-	s := serve(t, privicoretest.WithoutVoter())
-	c := login(t, s, "alice")
-	c.configured("x", `"timeLimit":3600,"strategy":"affirmative"`)
-	c.outcome(c.post("/verified-authenticator/set-quorum-size", "quorumSize", "3"))
-	for _, authenticators := range []int{0, 2} {
-		c.authenticators(authenticators)
-		id := c.poll("x", "")
-		require.Eventually(t, func() bool { return c.pollStatus(id) == "failed" }, 5*time.Second, time.Millisecond)
+// A poll that nobody can win runs for its time limit all the same, in every
+// attempt.
+func TestHopelessPollsRunForTheirTimeLimit(t *testing.T) {
+	for name, test := range map[string]struct {
+		authenticators int
+		quorum, skip   string
+	}{
+		"nobody to ask":       {0, "1", ""},
+		"all skipped":         {1, "1", "all"},
+		"too few for quorum":  {2, "3", ""},
+		"too few and no vote": {1, "3", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// Two attempts of 200 ms each.
+			s := serve(t, privicoretest.WithoutVoter(), privicoretest.WithSpeed(5))
+			c := login(t, s, "alice")
+			devices := c.authenticators(test.authenticators)
+			c.configured("x", `"timeLimit":1,"strategy":"affirmative"`)
+			c.outcome(c.post("/verified-authenticator/set-quorum-size", "quorumSize", test.quorum))
+			c.outcome(c.post("/verified-authenticator/set-maximum-voting-attempts", "numberOfAttempts", "2"))
+			more := ""
+			if test.skip != "" {
+				more = `,"skipAuthenticatorDevices":["` + strings.Join(devices, `","`) + `"]`
+			}
+			began := time.Now()
+			id := c.poll("x", more)
+			if test.skip == "" && test.authenticators > 1 {
+				for _, device := range devices {
+					require.NoError(t, s.Vote(id, device, true))
+				}
+				assert.Equal(t, "open", c.pollStatus(id), "a quorum that is not met is not a no")
+			}
+			require.Eventually(t, func() bool { return c.pollStatus(id) == "failed" }, 5*time.Second, time.Millisecond)
+			assert.GreaterOrEqual(t, time.Since(began), 400*time.Millisecond)
+			assert.Equal(t, 2, s.Polls("alice")[0].Attempt)
+		})
 	}
+}
+
+// The default voter casts every ballot; there is nothing to wait for then.
+func TestVoterEndsAPollWithoutQuorum(t *testing.T) {
+	c := login(t, serve(t), "alice")
+	c.authenticators(2)
+	c.outcome(c.post("/verified-authenticator/set-quorum-size", "quorumSize", "3"))
+	c.configured("x", `"timeLimit":3600,"strategy":"affirmative"`)
+	id := c.poll("x", "")
+	require.Eventually(t, func() bool { return c.pollStatus(id) == "failed" }, 5*time.Second, time.Millisecond)
 }
 
 func TestPollStatus(t *testing.T) {

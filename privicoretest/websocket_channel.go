@@ -129,16 +129,17 @@ func (s *state) push(p *profile, messageType string, data map[string]any) {
 
 // channelRequest is what a client sends over a connection.
 type channelRequest struct {
-	Action        string  `json:"action"`
-	CorrelationID *string `json:"correlationId"`
+	Action        string          `json:"action"`
+	CorrelationID json.RawMessage `json:"correlationId"`
 	Data          struct {
-		AuthorizationToken string `json:"authorizationToken"`
-		ChannelID          string `json:"channelId"`
+		AuthorizationToken string          `json:"authorizationToken"`
+		ChannelID          string          `json:"channelId"`
+		CorrelationID      json.RawMessage `json:"correlationId"` // if there is none above
 	} `json:"data"`
 }
 
 type channelAnswer struct {
-	CorrelationID *string           `json:"correlationId,omitempty"`
+	CorrelationID json.RawMessage   `json:"correlationId,omitempty"`
 	Status        int               `json:"status"`
 	Data          channelAnswerData `json:"data"`
 }
@@ -165,8 +166,11 @@ func (s *state) dialogue(c *connection, f frame) {
 			}
 		}
 		answer = s.act(c, &request)
+		answer.CorrelationID = request.CorrelationID
+		if answer.CorrelationID == nil {
+			answer.CorrelationID = request.Data.CorrelationID
+		}
 	}
-	answer.CorrelationID = request.CorrelationID
 	if encoded, err := json.Marshal(answer); err == nil {
 		c.send(frame{websocket.MessageText, encoded})
 	}

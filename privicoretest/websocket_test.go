@@ -138,6 +138,9 @@ func TestRefusedRequests(t *testing.T) {
 		ws.send(request)
 		assert.Equal(t, want, ws.read(), request)
 	}
+	// What cannot be read is answered without a correlation id.
+	ws.send(`{"action":"joinChannel","correlationId":"c","data":"T-0"}`)
+	assert.Equal(t, `{"status":400,"data":{"message":"The message is not a JSON object of the expected form."}}`, ws.read())
 	require.NoError(t, ws.conn.Write(ws.ctx, websocket.MessageBinary, []byte("{}")))
 	assert.Contains(t, ws.read(), `"status":400`)
 
@@ -157,6 +160,24 @@ func TestJoinsNeedNoCorrelation(t *testing.T) {
 		assert.Regexp(t, `^\{"status":200,"data":\{"channelId":"[0-9a-f-]{36}","message":"Successfully joined profile channel."\}\}$`, ws.read())
 		ws.send(`{"action":"joinChannel","correlationId":"c","data":{"authorizationToken":"` + c.token + `"}}`)
 		assert.Contains(t, ws.read(), `{"correlationId":"c","status":200`)
+	}
+}
+
+func TestCorrelationOfAnyKind(t *testing.T) {
+	s := serve(t)
+	c := login(t, s, "alice")
+	ws := dial(t, s)
+	for _, id := range []string{`7`, `1.50`, `12345678901234567890`, `"c"`, `true`, `null`, `["a",1]`, `{"a":{"b":1}}`} {
+		for _, action := range []string{"joinChannel", "leaveChannel"} {
+			for _, request := range []string{
+				`{"action":"` + action + `","correlationId":` + id + `,"data":{"authorizationToken":"` + c.token + `"}}`,
+				`{"action":"` + action + `","data":{"correlationId":` + id + `,"authorizationToken":"` + c.token + `"}}`,
+				`{"action":"` + action + `","correlationId":` + id + `,"data":{"correlationId":"other","authorizationToken":"` + c.token + `"}}`,
+			} {
+				ws.send(request)
+				assert.True(t, strings.HasPrefix(ws.read(), `{"correlationId":`+id+`,"status":`), request)
+			}
+		}
 	}
 }
 

@@ -8,8 +8,8 @@
 //	PRIVICORE_PASSWORD=demo-password
 //
 // The lines are shell assignments and, on standard output, the only ones. The
-// program ends with exit code 0 on SIGINT or SIGTERM, 1 if it cannot start and
-// 2 for wrong flags. Nothing is kept when it ends.
+// program ends with exit code 0 on SIGINT, SIGTERM or SIGHUP, 1 if it cannot
+// start and 2 for wrong flags. Nothing is kept when it ends.
 package main
 
 import (
@@ -28,7 +28,11 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup asks for
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -53,6 +57,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	case flags.NArg() > 0:
 		fmt.Fprintf(stderr, "privicore-sandbox: unexpected argument %q\n", flags.Arg(0))
+		return 2
+	case *username == "" || *password == "":
+		fmt.Fprintln(stderr, "privicore-sandbox: -username and -password must not be empty")
 		return 2
 	case *latency < 0:
 		fmt.Fprintln(stderr, "privicore-sandbox: -latency must not be negative")

@@ -8,8 +8,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -88,7 +90,7 @@ func TestRunBusyPort(t *testing.T) {
 }
 
 func TestRunWrongFlags(t *testing.T) {
-	for _, args := range [][]string{{"-port", "1"}, {"serve"}, {"-latency", "soon"}, {"-latency", "-1s"}} {
+	for _, args := range [][]string{{"-port", "1"}, {"serve"}, {"-latency", "soon"}, {"-latency", "-1s"}, {"-username", ""}, {"-password", ""}, {"-username="}} {
 		var stdout, stderr bytes.Buffer
 		assert.Equal(t, 2, run(t.Context(), args, &stdout, &stderr), args)
 		assert.NotEmpty(t, stderr.String(), args)
@@ -97,7 +99,28 @@ func TestRunWrongFlags(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	assert.Equal(t, 0, run(t.Context(), []string{"-h"}, &stdout, &stderr))
 	assert.Contains(t, stderr.String(), "-ws-addr")
-	assert.Equal(t, 1, run(t.Context(), []string{"-addr", "127.0.0.1:0", "-ws-addr", "127.0.0.1:0", "-username", ""}, &stdout, &stderr))
+}
+
+// TestMain is the program itself where a test starts it as one.
+func TestMain(m *testing.M) {
+	if os.Getenv("PRIVICORE_SANDBOX_TEST") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+func TestSignals(t *testing.T) {
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		program := exec.CommandContext(t.Context(), os.Args[0], "-addr", "127.0.0.1:0", "-ws-addr", "127.0.0.1:0")
+		program.Env = append(os.Environ(), "PRIVICORE_SANDBOX_TEST=1")
+		stdout, err := program.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, program.Start())
+		_, err = bufio.NewReader(stdout).ReadString('\n')
+		require.NoError(t, err)
+		require.NoError(t, program.Process.Signal(signal))
+		assert.NoError(t, program.Wait(), signal)
+	}
 }
 
 func TestAssignIsShell(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 
 const (
 	// firstWait bounds how long commands are held back for the first join.
-	firstWait = 5 * time.Second
+	firstWait = 2 * time.Second
 	// joinTimeout bounds connecting and joining.
 	joinTimeout = 10 * time.Second
 	// A peer that does not answer a ping within pingTimeout is dead.
@@ -111,7 +111,8 @@ func New(config Config) *Channel {
 func (c *Channel) Enabled() bool { return c.config.URL != "" }
 
 // Join sees to it that the channel is joined, if it can be had. It waits for
-// the first attempt only, and for a limited time. The Mark it returns is zero
+// the first attempt only, and for a limited time: never more than half of what
+// ctx allows, because there is a command to be sent. The Mark it returns is zero
 // if the channel is down.
 func (c *Channel) Join(ctx context.Context) Mark {
 	if !c.Enabled() || c.life.Err() != nil {
@@ -119,6 +120,11 @@ func (c *Channel) Join(ctx context.Context) Mark {
 	}
 	if c.up.Load() == 0 {
 		c.start(false)
+		if deadline, ok := ctx.Deadline(); ok {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+			defer cancel()
+		}
 		select {
 		case <-c.released:
 		case <-ctx.Done():

@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"container/list"
+	"slices"
 	"sync"
 	"time"
 )
@@ -9,6 +10,9 @@ import (
 const (
 	// maxEarly bounds what is kept for one id that nobody watches.
 	maxEarly = 8
+	// maxProgress bounds how often one watch hears that a command is running
+	// before the past is forgotten.
+	maxProgress = 64
 	// maxKeptBytes bounds what is kept altogether: messages carry payloads.
 	maxKeptBytes = 64 << 20
 )
@@ -29,11 +33,13 @@ type inbox struct {
 	dropped  uint64    // number of the newest one that was thrown away and matters
 }
 
-// entry is what there is for an id: watches, or early messages, never both.
+// entry is what there is for an id: watches and what they were told, or early
+// messages, never both.
 type entry struct {
 	among   map[string]*entry
 	id      string
 	watches []*Watch
+	said    []Message // for all watches, also those that begin later; never changed, only added to
 	early   *early
 }
 
@@ -57,7 +63,7 @@ type Watch struct {
 	entry   *entry
 	index   int // in entry.watches
 	ready   chan struct{}
-	queue   []Message
+	taken   int    // of entry.said
 	dropped uint64 // see inbox, when the watch began
 }
 
@@ -79,7 +85,7 @@ func find(among map[string]*entry, id string) *entry {
 
 func (e *entry) forget() { delete(e.among, e.id) }
 
-// watch begins to watch an id. What came early is in the queue already.
+// watch begins to watch an id. What came before can be taken at once.
 func (b *inbox) watch(among map[string]*entry, id string) *Watch {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -87,9 +93,11 @@ func (b *inbox) watch(among map[string]*entry, id string) *Watch {
 	e := find(among, id)
 	w := &Watch{inbox: b, entry: e, index: len(e.watches), ready: make(chan struct{}, 1), dropped: b.dropped}
 	if e.early != nil {
-		w.queue = e.early.messages
-		w.ready <- struct{}{}
+		e.said = e.early.messages
 		b.unkeep(e)
+	}
+	if len(e.said) > 0 {
+		w.ready <- struct{}{}
 	}
 	e.watches = append(e.watches, w)
 	return w
@@ -102,9 +110,9 @@ func (w *Watch) Ready() <-chan struct{} { return w.ready }
 func (w *Watch) Take() []Message {
 	w.inbox.mu.Lock()
 	defer w.inbox.mu.Unlock()
-	queue := w.queue
-	w.queue = nil
-	return queue
+	said := w.entry.said[w.taken:]
+	w.taken = len(w.entry.said)
+	return said
 }
 
 // Stop ends the watch. Messages that nobody has taken are kept as early ones.
@@ -123,12 +131,14 @@ func (w *Watch) Stop() {
 	if last > 0 {
 		return
 	}
-	if len(w.queue) == 0 {
+	left := e.said[w.taken:]
+	e.said = nil
+	if len(left) == 0 {
 		e.forget()
 		return
 	}
-	for i := range w.queue {
-		b.keepEarly(e, &w.queue[i])
+	for i := range left {
+		b.keepEarly(e, &left[i])
 	}
 	b.dropOld()
 }
@@ -147,13 +157,34 @@ func (b *inbox) deliver(m *Message) {
 		b.dropOld()
 		return
 	}
+	if !e.say(m) {
+		return
+	}
 	for _, w := range e.watches {
-		w.queue = add(w.queue, m)
 		select {
 		case w.ready <- struct{}{}:
 		default: // not read yet
 		}
 	}
+}
+
+// say adds m to what the watches are told, unless it tells them nothing.
+func (e *entry) say(m *Message) bool {
+	n := len(e.said)
+	untaken := slices.ContainsFunc(e.watches, func(w *Watch) bool { return w.taken < n })
+	if n > 0 && m.isProgress() {
+		if untaken || !e.said[n-1].isProgress() {
+			return false
+		}
+		if n >= maxProgress {
+			e.said = nil
+			for _, w := range e.watches {
+				w.taken = 0
+			}
+		}
+	}
+	e.said = append(e.said, *m)
+	return true
 }
 
 // add appends m, unless it only repeats that a command is running.

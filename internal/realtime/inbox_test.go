@@ -158,11 +158,37 @@ func TestProgressDoesNotPileUp(t *testing.T) {
 	require.Len(t, got, 2)
 	assert.Equal(t, "99", string(got[0].Body))
 	assert.Equal(t, Succeeded, got[1].CommandStatus)
+	b.deliver(progress("w", "after the end"))
+	assert.Empty(t, w.Take())
+	w.Stop()
+	assertEmpty(t, b)
+
+	w = b.watchCommand("w")
 	for range 100 {
 		b.deliver(progress("w", "1"))
 	}
-	assert.Len(t, w.Take(), 1)
+	assert.Len(t, w.Take(), 1, "it has not been read")
+	for range 1000 {
+		b.deliver(progress("w", "1"))
+		assert.Len(t, w.Take(), 1)
+	}
+	assert.LessOrEqual(t, len(w.entry.said), maxProgress)
 	w.Stop()
+	assertEmpty(t, b)
+}
+
+// Two wait for one command, and the first has taken the outcome before the
+// second begins.
+func TestALaterWatchIsToldTheSame(t *testing.T) {
+	b := newInbox(10, time.Hour)
+	b.deliver(outcome("w"))
+	first := b.watchCommand("w")
+	require.Len(t, first.Take(), 1)
+	second := b.watchCommand("w")
+	require.Len(t, second.Ready(), 1)
+	assert.Len(t, second.Take(), 1)
+	first.Stop()
+	second.Stop()
 	assertEmpty(t, b)
 }
 

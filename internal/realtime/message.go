@@ -26,6 +26,7 @@ type Message struct {
 	Type          string
 	ID            string // of the command, or of the request
 	CommandStatus int
+	StatusWord    string // where CommandStatus should be, if it is no number
 	OutputType    int
 	DataContext   string
 	StreamURL     string
@@ -55,7 +56,7 @@ type envelope struct {
 
 // isAnswer tells an answer to a request of ours from what is pushed.
 func (e *envelope) isAnswer() bool {
-	return e.Type == "" && (e.status != 0 || e.correlationID != "")
+	return e.correlationID != "" || e.Type == "" && e.status != 0
 }
 
 // parse reads a message. It reports false for what is not a JSON object; a
@@ -66,7 +67,8 @@ func (e *envelope) isAnswer() bool {
 // commands pass through here, in one goroutine.
 func parse(data []byte, e *envelope) bool {
 	*e = envelope{}
-	if !gjson.ValidBytes(data) {
+	// gjson's own check recurses without a bound, this one has a bound.
+	if !json.Valid(data) {
 		return false
 	}
 	message := gjson.ParseBytes(data) // makes one copy, which the fields share
@@ -91,6 +93,9 @@ func parse(data []byte, e *envelope) bool {
 					requestID = value.Str
 				case "command_status":
 					e.CommandStatus = number(value)
+					if e.CommandStatus == 0 {
+						e.StatusWord = value.Str
+					}
 				case "output_type":
 					e.OutputType = number(value)
 				case "data_context":

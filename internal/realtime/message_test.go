@@ -3,6 +3,7 @@ package realtime
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -56,7 +57,12 @@ func TestParse(t *testing.T) {
 			data: `{"data":{"type":"STREAM-READY","id":"other","requestId":"r","streamUrl":"https://x"}}`,
 			want: Message{Type: TypeStream, ID: "r", StreamURL: "https://x"},
 		},
-		"unknown":     {data: `{"data":{"type":"TELEMETRY","load":1}}`, want: Message{Type: "TELEMETRY"}},
+		"unknown":            {data: `{"data":{"type":"TELEMETRY","load":1}}`, want: Message{Type: "TELEMETRY"}},
+		"nested without end": {data: `{"data":{"type":"X-DPT-CAB-ID","id":"a","body":` + strings.Repeat("[", 8<<20), bad: true},
+		"status is a word": {
+			data: `{"data":{"type":"X-DPT-CAB-ID","id":"a","command_status":"rejected"}}`,
+			want: Message{Type: TypeCommand, ID: "a", StatusWord: "rejected"},
+		},
 		"no data":     {data: `{"type":"keepalive"}`},
 		"data is odd": {data: `{"data":[1,2]}`},
 		"spaced out": {

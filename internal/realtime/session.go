@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -156,11 +157,11 @@ func (c *Channel) read(conn *websocket.Conn, stop func(*envelope) bool) error {
 	for {
 		_, r, err := conn.Reader(context.Background())
 		if err != nil {
-			return err
+			return broken(err)
 		}
 		buf.Reset()
 		if _, err := buf.ReadFrom(r); err != nil {
-			return err
+			return broken(err)
 		}
 		if c.dispatch(buf.Bytes(), &e) && stop(&e) {
 			return nil
@@ -189,4 +190,13 @@ func (c *Channel) dispatch(data []byte, e *envelope) (answer bool) {
 	}
 	c.events.send(e.Message, data)
 	return false
+}
+
+// broken leaves out the reason that a proxy gives for closing the connection: it
+// may quote the token.
+func broken(err error) error {
+	if code := websocket.CloseStatus(err); code != -1 {
+		return fmt.Errorf("the proxy closed the connection with status %d", code)
+	}
+	return err
 }

@@ -83,6 +83,8 @@ type Request struct {
 	Body   []byte
 	Repeat bool // sending it twice does no harm
 	Once   bool // never repeat: the caller has a pace of its own
+	// Suffices names a header that makes the body of a success dispensable.
+	Suffices string
 	// Redact takes secrets out of the text of an error: net/http quotes what
 	// it cannot read. Nil means that there are none.
 	Redact func(string) string
@@ -113,7 +115,9 @@ func (r *Request) failed(err error, ambiguous bool) *Error {
 	e := &Error{Err: withoutURL(err), Ambiguous: ambiguous}
 	e.text = e.Err.Error()
 	if r.Redact != nil {
-		e.text = r.Redact(e.text)
+		if clean := r.Redact(e.text); clean != e.text {
+			e.text, e.Err = clean, errors.New(clean) // the chain would show it
+		}
 	}
 	return e
 }
@@ -159,13 +163,13 @@ func (t *Transport) Do(ctx context.Context, r *Request) (*Response, error) {
 	// read there.
 	var answer *Response
 	req.SetResponseHandler(func(resp *http.Response) (err error) {
-		answer, err = read(resp)
+		answer, err = read(resp, r.Suffices)
 		return err
 	})
 	started := time.Now()
 	resp, err := client.Do(req)
 	if err == nil && answer == nil {
-		answer, err = read(resp)
+		answer, err = read(resp, r.Suffices)
 	}
 	// net/http reports the cause of a context in place of its error.
 	if ended := ctx.Err(); err != nil && ended != nil && !errors.Is(err, ended) {
@@ -178,27 +182,31 @@ func (t *Transport) Do(ctx context.Context, r *Request) (*Response, error) {
 	return answer, err
 }
 
-func read(resp *http.Response) (*Response, error) {
+// read returns the answer, and no answer with an error. What is missing of a
+// body does not matter where status or header say enough.
+func read(resp *http.Response, suffices string) (*Response, error) {
 	defer resp.Body.Close()
 	answer := &Response{StatusCode: resp.StatusCode, Header: resp.Header}
 	if resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
 		// There is none, whatever the length says, or it is the connection.
 		return answer, nil
 	}
-	if resp.ContentLength > MaxAnswer {
+	enough := resp.StatusCode >= 400 || suffices != "" && resp.Header.Get(suffices) != ""
+	if resp.ContentLength > MaxAnswer && !enough {
 		return nil, ErrTooLarge
 	}
-	// The length is a hint only: a RoundTripper that unpacks the body may have
+	// Else the length is a hint only: a RoundTripper that unpacks the body may have
 	// left it as it was.
 	var body bytes.Buffer
 	if resp.ContentLength > 0 {
 		body.Grow(int(min(resp.ContentLength, maxHint)) + bytes.MinRead)
 	}
-	if _, err := body.ReadFrom(io.LimitReader(resp.Body, MaxAnswer+1)); err != nil {
-		return nil, err
+	_, err := body.ReadFrom(io.LimitReader(resp.Body, MaxAnswer+1))
+	if err == nil && body.Len() > MaxAnswer {
+		err = ErrTooLarge
 	}
-	if body.Len() > MaxAnswer {
-		return nil, ErrTooLarge
+	if err != nil && !enough {
+		return nil, err
 	}
 	answer.Body = body.Bytes()
 	return answer, nil
