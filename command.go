@@ -189,12 +189,15 @@ var (
 	rejectedWords = []string{"rejected", "refused", "declined", "denied", "failed", "failure", "error", "aborted", "cancelled", "canceled", "expired"}
 )
 
+// spelling makes one of the ways to write a word of two.
+var spelling = strings.NewReplacer(" ", "_", "-", "_")
+
 // statusOf reads the status from words, or returns "" if none tells it. A
 // rejection counts wherever it stands.
 func statusOf(messages []string) CommandStatus {
 	var status CommandStatus
 	for _, message := range messages {
-		word := strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(strings.TrimSpace(message)))
+		word := spelling.Replace(strings.ToLower(strings.TrimSpace(message)))
 		switch {
 		case slices.Contains(rejectedWords, word):
 			return CommandRejected
@@ -211,6 +214,9 @@ func statusOf(messages []string) CommandStatus {
 // channel says the status elsewhere, and the messages should not depend on the
 // way they came.
 func reasons(messages []string) []string {
+	if len(messages) < 2 {
+		return messages
+	}
 	more := slices.DeleteFunc(slices.Clone(messages), func(message string) bool {
 		return statusOf([]string{message}) != ""
 	})
@@ -260,7 +266,10 @@ func collectTexts(v any, texts *[]string) {
 // nothing about the command's status.
 func resultOf(m *realtime.Message) *CommandResult {
 	messages := messagesIn(m.Body)
-	status := statusOf(append([]string{m.StatusWord}, messages...))
+	status := statusOf(messages)
+	if m.StatusWord != "" {
+		status = statusOf([]string{m.StatusWord})
+	}
 	switch {
 	case m.CommandStatus == realtime.Pending:
 		status = CommandPending

@@ -170,9 +170,8 @@ func (b *inbox) deliver(m *Message) {
 
 // say adds m to what the watches are told, unless it tells them nothing.
 func (e *entry) say(m *Message) bool {
-	n := len(e.said)
-	untaken := slices.ContainsFunc(e.watches, func(w *Watch) bool { return w.taken < n })
-	if n > 0 && m.isProgress() {
+	if n := len(e.said); n > 0 && m.isProgress() {
+		untaken := slices.ContainsFunc(e.watches, func(w *Watch) bool { return w.taken < n })
 		if untaken || !e.said[n-1].isProgress() {
 			return false
 		}
