@@ -1,0 +1,22 @@
+package realtime
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/assert"
+)
+
+// A proxy may quote the token in the reason for which it closes a connection.
+func TestReasonOfACloseIsLeftOut(t *testing.T) {
+	closed := fmt.Errorf("read: %w", websocket.CloseError{Code: websocket.StatusPolicyViolation, Reason: "bad token T-first"})
+	err := broken(closed)
+	assert.ErrorContains(t, err, "1008")
+	assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), "T-first")
+	assert.NotErrorAs(t, err, new(websocket.CloseError))
+
+	other := errors.New("connection reset")
+	assert.Equal(t, other, broken(other))
+}
