@@ -76,6 +76,7 @@ type StepError struct {
 	Meta FileMeta
 }
 
+// Error names the step and what went wrong in it.
 func (e *StepError) Error() string {
 	return fmt.Sprintf("privicore: %s: %s", e.Step, strings.TrimPrefix(e.Err.Error(), "privicore: "))
 }

@@ -50,6 +50,7 @@ type FieldError struct {
 	Message string
 }
 
+// String returns both.
 func (e FieldError) String() string { return e.Field + ": " + e.Message }
 
 // A ValidationError means that nothing was sent, because a parameter cannot be
@@ -60,6 +61,7 @@ type ValidationError struct {
 	Reason    string
 }
 
+// Error names the operation, the field and the reason.
 func (e *ValidationError) Error() string {
 	return fmt.Sprintf("privicore: %s: %s %s", e.Operation, e.Field, e.Reason)
 }
@@ -92,6 +94,7 @@ type APIError struct {
 	ambiguous bool
 }
 
+// Error names the operation, the call and what the server said.
 func (e *APIError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "privicore: %s: %s %s: %d %s", e.Operation, e.Method, e.Path, e.StatusCode, http.StatusText(e.StatusCode))
@@ -146,6 +149,7 @@ type CommandError struct {
 	Messages []string // the reasons, as the server gave them
 }
 
+// Error names the command and the reasons.
 func (e *CommandError) Error() string {
 	reason := strings.Join(e.Messages, "; ")
 	if reason == "" {
