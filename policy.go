@@ -3,15 +3,12 @@ package privicore
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/privicore/privicore-go/internal/operation"
-	"github.com/privicore/privicore-go/internal/transport"
 )
 
 // PolicyService is the section "Policy" of the API. An active policy gates
@@ -364,39 +361,4 @@ func choose(op *operation.Operation, field, name string, options []named) (strin
 		return "", invalid(op, field, fmt.Sprintf("is %q, which does not exist; there are none", name))
 	}
 	return "", invalid(op, field, fmt.Sprintf("is %q, which does not exist; there are %s", name, strings.Join(known, ", ")))
-}
-
-const (
-	// foundWithin is how long something may lag behind its command.
-	foundWithin    = 10 * time.Second
-	firstFindPause = 100 * time.Millisecond
-	maxFindPause   = time.Second
-)
-
-// untilFound calls f again as long as it does not find what a command made.
-func (c *Client) untilFound(ctx context.Context, f func() error) error {
-	began := time.Now()
-	for pause := firstFindPause; ; pause = min(2*pause, maxFindPause) {
-		err := f()
-		if !errors.Is(err, ErrNotFound) || time.Since(began) > foundWithin || endsBefore(ctx, time.Now().Add(pause)) {
-			return err
-		}
-		if ended := c.rest(ctx, pause); ended != nil {
-			return fmt.Errorf("%w: %w", ended, err)
-		}
-	}
-}
-
-// rest pauses for about d, unless ctx ends or the client is closed.
-func (c *Client) rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(transport.Jitter(d))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-c.life.Done():
-		return ErrClosed
-	}
 }
