@@ -161,11 +161,11 @@ func (c *Client) Close() error {
 // wait for a command: see Response.Command.
 func (c *Client) Do(ctx context.Context, method, path string, body any) (*Response, error) {
 	op := &operation.Operation{Title: "Do", Method: strings.ToUpper(method), Path: path, Auth: operation.Token}
-	op.Repeat = op.Method == http.MethodGet || op.Method == http.MethodHead
+	op.Idempotent = op.Method == http.MethodGet || op.Method == http.MethodHead
 	if !c.tokens.any() {
 		op.Auth = operation.None
 	}
-	if !op.Repeat {
+	if !op.Idempotent {
 		op.Answer = operation.Either
 	}
 	var p params
@@ -211,7 +211,7 @@ func (c *Client) send(ctx context.Context, op *operation.Operation, p *params, r
 	if c.life.Err() != nil {
 		return nil, &callError{operation: op, err: ErrClosed}
 	}
-	req := &transport.Request{Method: op.Method, Repeat: op.Repeat, Once: op.Title == operation.UtilityRequestStatus.Title, Redact: p.redact, Suffices: commandHeader}
+	req := &transport.Request{Method: op.Method, Repeat: op.Idempotent, Once: op.Title == operation.UtilityRequestStatus.Title, Redact: p.redact, Suffices: commandHeader}
 	body, contentType, err := p.body(op)
 	if err != nil {
 		return nil, &callError{operation: op, err: err}

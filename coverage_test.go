@@ -46,7 +46,7 @@ func services() map[string]reflect.Type {
 func TestCoverageServices(t *testing.T) {
 	var listed []string
 	for _, op := range operation.All {
-		if service, _, _ := strings.Cut(op.Go, "."); !slices.Contains(listed, service) {
+		if service, _, _ := strings.Cut(op.Name, "."); !slices.Contains(listed, service) {
 			listed = append(listed, service)
 		}
 	}
@@ -57,18 +57,18 @@ func TestCoverageMethods(t *testing.T) {
 	have := services()
 	var known []string
 	for _, op := range operation.All {
-		service, name, _ := strings.Cut(op.Go, ".")
-		known = append(known, op.Go)
+		service, name, _ := strings.Cut(op.Name, ".")
+		known = append(known, op.Name)
 		typ, ok := have[service]
-		if !assert.True(t, ok, "%s has no service", op.Go) {
+		if !assert.True(t, ok, "%s has no service", op.Name) {
 			continue
 		}
 		method, ok := typ.MethodByName(name)
-		if !assert.True(t, ok, "%s has no method", op.Go) {
+		if !assert.True(t, ok, "%s has no method", op.Name) {
 			continue
 		}
-		require.GreaterOrEqual(t, method.Type.NumIn(), 2, op.Go)
-		assert.Equal(t, reflect.TypeFor[context.Context](), method.Type.In(1), "%s takes the context first", op.Go)
+		require.GreaterOrEqual(t, method.Type.NumIn(), 2, op.Name)
+		assert.Equal(t, reflect.TypeFor[context.Context](), method.Type.In(1), "%s takes the context first", op.Name)
 	}
 	var found []string
 	for service, typ := range have {
@@ -89,7 +89,7 @@ func TestCoverageMethods(t *testing.T) {
 func TestCoverageSandbox(t *testing.T) {
 	served := privicoretest.Operations()
 	for _, op := range operation.All {
-		assert.Contains(t, served, op.Go, "the sandbox does not serve it")
+		assert.Contains(t, served, op.Name, "the sandbox does not serve it")
 	}
 }
 
@@ -99,8 +99,8 @@ func TestCoverageWire(t *testing.T) {
 		tested[call.operation] = true
 	}
 	for _, op := range operation.All {
-		assert.True(t, tested[op.Go], "%s is not in a table of calls", op.Go)
-		delete(tested, op.Go)
+		assert.True(t, tested[op.Name], "%s is not in a table of calls", op.Name)
+		delete(tested, op.Name)
 	}
 	assert.Empty(t, tested, "calls of operations that do not exist")
 }
@@ -155,7 +155,7 @@ func TestCoverageDocument(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, want.String(), string(have), `run "go generate ./..."`)
 	for _, op := range operation.All {
-		assert.Contains(t, string(have), "`"+op.Go+"`")
+		assert.Contains(t, string(have), "`"+op.Name+"`")
 	}
 	for _, titles := range operation.Unreachable {
 		for _, title := range titles {

@@ -191,7 +191,7 @@ func newAPIError(op *operation.Operation, p *params, resp *Response) *APIError {
 		Response:   resp,
 		// A failure inside or in front of the server says nothing about how
 		// far the command had come, a refusal does.
-		ambiguous: !op.Repeat && resp.StatusCode >= 500 && resp.StatusCode != http.StatusNotImplemented,
+		ambiguous: !op.Idempotent && resp.StatusCode >= 500 && resp.StatusCode != http.StatusNotImplemented,
 	}
 	if name := op.PathParameter(); name != "" {
 		e.Parameters = append(e.Parameters, name)

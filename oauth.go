@@ -121,7 +121,7 @@ type PendingApplication struct {
 
 // Result waits until the application is registered and retrieves its
 // configuration, which the server gives out once. Later calls, and those made
-// meanwhile, return the same. See OAuthService.Configuration for what happens
+// meanwhile, return the same. See OAuthService.TakeConfiguration for what happens
 // if ctx ends or the answer cannot be read.
 func (p *PendingApplication) Result(ctx context.Context) (*OAuthConfiguration, error) {
 	if _, err := p.Wait(ctx); err != nil {
@@ -132,7 +132,7 @@ func (p *PendingApplication) Result(ctx context.Context) (*OAuthConfiguration, e
 	if p.configuration != nil || p.unreadable != nil {
 		return p.configuration, p.unreadable
 	}
-	configuration, err := p.client.OAuth.Configuration(ctx, p.ID)
+	configuration, err := p.client.OAuth.TakeConfiguration(ctx, p.ID)
 	if errors.Is(err, ErrUnexpectedAnswer) {
 		p.unreadable = err // the secret is in there, and nowhere else
 	}
@@ -184,13 +184,13 @@ func checkScopes(op *operation.Operation, field string, scopes []string) error {
 	return nil
 }
 
-// Configuration retrieves the configuration of an application: "Retrieve OAuth
+// TakeConfiguration retrieves the configuration of an application: "Retrieve OAuth
 // app configuration". It works once; after that the error matches
 // ErrValidation and says oauth.already_retrieved. For that reason a call that
 // has been sent is seen through, for up to 30 seconds, even if ctx ends
 // meanwhile; and an answer that cannot be read is in APIError.Response.
-func (s *OAuthService) Configuration(ctx context.Context, applicationID string) (*OAuthConfiguration, error) {
-	op := operation.OAuthConfiguration
+func (s *OAuthService) TakeConfiguration(ctx context.Context, applicationID string) (*OAuthConfiguration, error) {
+	op := operation.OAuthTakeConfiguration
 	if err := checkIdentifier(op, "applicationId", applicationID); err != nil {
 		return nil, err
 	}
@@ -212,7 +212,7 @@ type AuthorizationRequest struct {
 
 // PendingAuthorizationCode is a code that has been asked for. An application
 // that is another program is told ID and Nonce, and retrieves the code with
-// OAuthService.RetrieveAuthorizationCode.
+// OAuthService.TakeAuthorizationCode.
 type PendingAuthorizationCode struct {
 	ID       string // under which the code is retrieved
 	ClientID string
@@ -273,7 +273,7 @@ func (p *PendingAuthorizationCode) Result(ctx context.Context, clientSecret Secr
 	var code *AuthorizationCode
 	c := p.command.client
 	err := c.untilFound(ctx, func() (err error) {
-		code, err = c.OAuth.RetrieveAuthorizationCode(ctx, p.ClientID, clientSecret, p.ID, p.Nonce)
+		code, err = c.OAuth.TakeAuthorizationCode(ctx, p.ClientID, clientSecret, p.ID, p.Nonce)
 		if !errors.Is(err, ErrNotFound) {
 			return err
 		}
@@ -308,14 +308,14 @@ func (c *AuthorizationCode) missing() string {
 // another application than the one it was asked for.
 var ErrNonce = errors.New("the authorization code answers another request")
 
-// RetrieveAuthorizationCode fetches a code, in the name of the application, by
+// TakeAuthorizationCode fetches a code, in the name of the application, by
 // the id and the nonce of its request: "Retrieve authorization code". A code
 // with another nonce or client id is refused with ErrNonce. While the request
 // is not carried out yet, the error matches ErrNotFound;
 // PendingAuthorizationCode.Result allows for that. The call is seen through
-// like Configuration.
-func (s *OAuthService) RetrieveAuthorizationCode(ctx context.Context, clientID string, clientSecret Secret, id, nonce string) (*AuthorizationCode, error) {
-	op := operation.OAuthRetrieveAuthorizationCode
+// like TakeConfiguration.
+func (s *OAuthService) TakeAuthorizationCode(ctx context.Context, clientID string, clientSecret Secret, id, nonce string) (*AuthorizationCode, error) {
+	op := operation.OAuthTakeAuthorizationCode
 	if err := checkClient(op, clientID, clientSecret); err != nil {
 		return nil, err
 	}
@@ -370,7 +370,7 @@ func (t *AccessToken) missing() string {
 
 // ObtainAccessToken exchanges a code for an access token, in the name of the
 // application: "Obtain access token". The code is used up by it, so the call
-// is seen through like Configuration. Servers were observed to want client id
+// is seen through like TakeConfiguration. Servers were observed to want client id
 // and secret as authorization; one that refuses them with 401 is shown the code
 // itself, as the documentation has it.
 func (s *OAuthService) ObtainAccessToken(ctx context.Context, clientID string, clientSecret, code Secret) (*AccessToken, error) {
@@ -405,7 +405,7 @@ func (s *OAuthService) ObtainAccessToken(ctx context.Context, clientID string, c
 // requests a code, waits until it can be retrieved, checks that it answers the
 // request, and exchanges it.
 func (s *OAuthService) Authorize(ctx context.Context, clientID string, clientSecret Secret, scopes []string) (*AccessToken, error) {
-	if err := checkClient(operation.OAuthRetrieveAuthorizationCode, clientID, clientSecret); err != nil {
+	if err := checkClient(operation.OAuthTakeAuthorizationCode, clientID, clientSecret); err != nil {
 		return nil, err
 	}
 	pending, err := s.RequestAuthorizationCode(ctx, AuthorizationRequest{ClientID: clientID, Scopes: scopes})
@@ -446,7 +446,7 @@ func (s *OAuthService) Scope(ctx context.Context, accessToken Secret) (*OAuthSco
 
 // RefreshAccessToken exchanges a refresh token for a new access token: "Refresh
 // access token". The refresh token is used up by it, so the call is seen
-// through like Configuration. OAuthService.TokenSource does this by itself.
+// through like TakeConfiguration. OAuthService.TokenSource does this by itself.
 func (s *OAuthService) RefreshAccessToken(ctx context.Context, accessToken, refreshToken Secret) (*AccessToken, error) {
 	op := operation.OAuthRefreshAccessToken
 	switch {

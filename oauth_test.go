@@ -44,13 +44,13 @@ var oauthCalls = []wireCall{
 		answer: "oauth/register.accepted", parameter: "redirectUri",
 	},
 	{
-		operation: "OAuth.Configuration",
+		operation: "OAuth.TakeConfiguration",
 		do: func(ctx context.Context, c *privicore.Client) (any, error) {
-			return c.OAuth.Configuration(ctx, commandID)
+			return c.OAuth.TakeConfiguration(ctx, commandID)
 		},
 		method: "POST", path: "/profile/retrieve-oauth-application-configuration", token: true, contentType: formType,
 		body:   "applicationId=0197358e-6c2b-7f40-9d1a-3e5b7c9d0f11",
-		answer: "oauth/configuration.ok", parameter: "applicationId",
+		answer: "oauth/take_configuration.ok", parameter: "applicationId",
 	},
 	{
 		operation: "OAuth.RequestAuthorizationCode",
@@ -65,13 +65,13 @@ var oauthCalls = []wireCall{
 		answer: "oauth/request_authorization_code.ok", parameter: "client_id",
 	},
 	{
-		operation: "OAuth.RetrieveAuthorizationCode",
+		operation: "OAuth.TakeAuthorizationCode",
 		do: func(ctx context.Context, c *privicore.Client) (any, error) {
-			return c.OAuth.RetrieveAuthorizationCode(ctx, clientID, clientSecret, commandID, testNonce)
+			return c.OAuth.TakeAuthorizationCode(ctx, clientID, clientSecret, commandID, testNonce)
 		},
 		method: "POST", path: "/oauth-application/retrieve-authorization-code", authorization: clientPair, contentType: formType,
 		body:   "id=0197358e-6c2b-7f40-9d1a-3e5b7c9d0f11&nonce=nonce-of-the-request",
-		answer: "oauth/retrieve_authorization_code.ok", parameter: "nonce",
+		answer: "oauth/take_authorization_code.ok", parameter: "nonce",
 	},
 	{
 		operation: "OAuth.ObtainAccessToken",
@@ -126,7 +126,7 @@ func TestOAuthRefuses(t *testing.T) {
 	}
 	retrieving := func(clientID string, secret privicore.Secret, id, nonce string) func(context.Context, *privicore.Client) (any, error) {
 		return func(ctx context.Context, c *privicore.Client) (any, error) {
-			return c.OAuth.RetrieveAuthorizationCode(ctx, clientID, secret, id, nonce)
+			return c.OAuth.TakeAuthorizationCode(ctx, clientID, secret, id, nonce)
 		}
 	}
 	one := []string{"read"}
@@ -178,14 +178,14 @@ func TestOAuthRefuses(t *testing.T) {
 	}
 	assertRefused(t, cases)
 	assertIdentifierChecked(t, "Retrieve OAuth app configuration", "applicationId", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
-		return c.OAuth.Configuration(ctx, id)
+		return c.OAuth.TakeConfiguration(ctx, id)
 	})
 }
 
 func TestOAuthConfiguration(t *testing.T) {
-	for _, name := range []string{"oauth/configuration.ok", "oauth/configuration.text_scopes"} {
+	for _, name := range []string{"oauth/take_configuration.ok", "oauth/take_configuration.text_scopes"} {
 		c, _ := replay(t, name)
-		configuration, err := c.OAuth.Configuration(t.Context(), commandID)
+		configuration, err := c.OAuth.TakeConfiguration(t.Context(), commandID)
 		require.NoError(t, err)
 		assert.Equal(t, commandID, configuration.ApplicationID)
 		assert.Equal(t, clientID, configuration.ClientID)
@@ -197,8 +197,8 @@ func TestOAuthConfiguration(t *testing.T) {
 		_, body := parsed(t, name)
 		assert.JSONEq(t, string(body), string(configuration.RawJSON()))
 	}
-	c, _ := replay(t, "oauth/configuration.already_retrieved")
-	_, err := c.OAuth.Configuration(t.Context(), commandID)
+	c, _ := replay(t, "oauth/take_configuration.already_retrieved")
+	_, err := c.OAuth.TakeConfiguration(t.Context(), commandID)
 	assert.ErrorIs(t, err, privicore.ErrValidation)
 	assert.ErrorContains(t, err, "oauth.already_retrieved")
 }
@@ -234,7 +234,7 @@ func TestOAuthScope(t *testing.T) {
 // The configuration is retrieved once, whoever asks, and however often.
 func TestPendingApplication(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, s := replay(t, "oauth/register.observed", "utility/request_status.pending", "utility/request_status.succeeded", "oauth/configuration.ok")
+		c, s := replay(t, "oauth/register.observed", "utility/request_status.pending", "utility/request_status.succeeded", "oauth/take_configuration.ok")
 		pending, err := c.OAuth.Register(t.Context(), shop)
 		require.NoError(t, err)
 		assert.Equal(t, commandID, pending.ID)
@@ -262,7 +262,7 @@ func TestPendingApplication(t *testing.T) {
 // reached, and is not printed.
 func TestPendingApplicationUnreadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, s := replay(t, "oauth/register.accepted", "utility/request_status.succeeded", "oauth/configuration.unreadable")
+		c, s := replay(t, "oauth/register.accepted", "utility/request_status.succeeded", "oauth/take_configuration.unreadable")
 		pending, err := c.OAuth.Register(t.Context(), shop)
 		require.NoError(t, err)
 		for range 2 {
@@ -280,7 +280,7 @@ func TestPendingApplicationUnreadable(t *testing.T) {
 // A refusal is no answer: the next call asks again.
 func TestPendingApplicationRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := replay(t, "oauth/register.accepted", "utility/request_status.succeeded", "errors/403.key", "oauth/configuration.ok")
+		c, _ := replay(t, "oauth/register.accepted", "utility/request_status.succeeded", "errors/403.key", "oauth/take_configuration.ok")
 		pending, err := c.OAuth.Register(t.Context(), shop)
 		require.NoError(t, err)
 		_, err = pending.Result(t.Context())
@@ -295,12 +295,12 @@ func TestPendingApplicationRefused(t *testing.T) {
 func TestSeenThrough(t *testing.T) {
 	secret := privicore.NewSecret("x-y-z")
 	for answer, do := range map[string]func(context.Context, *privicore.Client) error{
-		"oauth/configuration.ok": func(ctx context.Context, c *privicore.Client) error {
-			_, err := c.OAuth.Configuration(ctx, commandID)
+		"oauth/take_configuration.ok": func(ctx context.Context, c *privicore.Client) error {
+			_, err := c.OAuth.TakeConfiguration(ctx, commandID)
 			return err
 		},
-		"oauth/retrieve_authorization_code.ok": func(ctx context.Context, c *privicore.Client) error {
-			_, err := c.OAuth.RetrieveAuthorizationCode(ctx, clientID, secret, commandID, testNonce)
+		"oauth/take_authorization_code.ok": func(ctx context.Context, c *privicore.Client) error {
+			_, err := c.OAuth.TakeAuthorizationCode(ctx, clientID, secret, commandID, testNonce)
 			return err
 		},
 		"oauth/obtain_access_token.ok": func(ctx context.Context, c *privicore.Client) error {
@@ -389,9 +389,9 @@ func TestObtainAccessToken(t *testing.T) {
 }
 
 func TestNonceOfTheAnswer(t *testing.T) {
-	c, _ := replay(t, "oauth/retrieve_authorization_code.ok", "oauth/retrieve_authorization_code.other_nonce", "oauth/retrieve_authorization_code.other_client")
+	c, _ := replay(t, "oauth/take_authorization_code.ok", "oauth/take_authorization_code.other_nonce", "oauth/take_authorization_code.other_client")
 	retrieve := func() (*privicore.AuthorizationCode, error) {
-		return c.OAuth.RetrieveAuthorizationCode(t.Context(), clientID, clientSecret, commandID, testNonce)
+		return c.OAuth.TakeAuthorizationCode(t.Context(), clientID, clientSecret, commandID, testNonce)
 	}
 	code, err := retrieve()
 	require.NoError(t, err)
@@ -454,7 +454,7 @@ func TestRequestOfACodeAnswers(t *testing.T) {
 }
 
 func TestPendingAuthorizationCode(t *testing.T) {
-	const notYet = "oauth/retrieve_authorization_code.not_found"
+	const notYet = "oauth/take_authorization_code.not_found"
 	retrievals := func(s *server) (n int) {
 		for _, r := range s.requests() {
 			if r == "POST /oauth-application/retrieve-authorization-code" {
@@ -473,7 +473,7 @@ func TestPendingAuthorizationCode(t *testing.T) {
 	}
 	t.Run("late", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			pending, s := ask(t, notYet, "utility/request_status.pending", notYet, "utility/request_status.not_found", "oauth/retrieve_authorization_code.ok")
+			pending, s := ask(t, notYet, "utility/request_status.pending", notYet, "utility/request_status.not_found", "oauth/take_authorization_code.ok")
 			code, err := pending.Result(t.Context(), clientSecret)
 			require.NoError(t, err)
 			assert.Equal(t, "C-recorded-code", code.Code.Reveal())
@@ -546,7 +546,7 @@ func TestOAuthFlow(t *testing.T) {
 	dialects(t, func(t *testing.T, dialect privicoretest.Option) {
 		c, _ := sandboxed(t, dialect)
 		app := application(t, c)
-		_, err := c.OAuth.Configuration(t.Context(), app.ApplicationID)
+		_, err := c.OAuth.TakeConfiguration(t.Context(), app.ApplicationID)
 		require.ErrorIs(t, err, privicore.ErrValidation)
 		assert.ErrorContains(t, err, "oauth.already_retrieved")
 		applications, err := c.OAuth.List(t.Context())
@@ -582,11 +582,11 @@ func TestOAuthFlow(t *testing.T) {
 		require.NoError(t, err)
 		var code *privicore.AuthorizationCode
 		require.Eventually(t, func() bool {
-			code, err = server.OAuth.RetrieveAuthorizationCode(t.Context(), app.ClientID, app.ClientSecret, pending.ID, pending.Nonce)
+			code, err = server.OAuth.TakeAuthorizationCode(t.Context(), app.ClientID, app.ClientSecret, pending.ID, pending.Nonce)
 			return err == nil
 		}, 5*time.Second, 5*time.Millisecond, "%v", err)
 		assert.Equal(t, "made by the application", code.Nonce)
-		_, err = server.OAuth.RetrieveAuthorizationCode(t.Context(), app.ClientID, app.ClientSecret, pending.ID, pending.Nonce)
+		_, err = server.OAuth.TakeAuthorizationCode(t.Context(), app.ClientID, app.ClientSecret, pending.ID, pending.Nonce)
 		assert.ErrorIs(t, err, privicore.ErrNotFound)
 		_, err = server.OAuth.ObtainAccessToken(t.Context(), app.ClientID, privicore.NewSecret("wrong"), privicore.NewSecret("C-x"))
 		assert.ErrorIs(t, err, privicore.ErrUnauthorized)
@@ -614,7 +614,7 @@ func TestOAuthFlow(t *testing.T) {
 // with its secret is on its way.
 func TestConfigurationIsNotLost(t *testing.T) {
 	c, s := sandboxed(t)
-	s.Next("OAuth.Configuration", privicoretest.Fault{Delay: 50 * time.Millisecond})
+	s.Next("OAuth.TakeConfiguration", privicoretest.Fault{Delay: 50 * time.Millisecond})
 	pending, err := c.OAuth.Register(t.Context(), shop)
 	require.NoError(t, err)
 	_, err = pending.Wait(t.Context())
@@ -638,7 +638,7 @@ func TestRejectedApplication(t *testing.T) {
 	require.NoError(t, err)
 	_, err = pending.Result(t.Context())
 	assert.ErrorContains(t, err, "oauth.name_taken")
-	assert.Zero(t, s.Calls("OAuth.Configuration"))
+	assert.Zero(t, s.Calls("OAuth.TakeConfiguration"))
 }
 
 // issuer refreshes access tokens: T-1 and R-1 become T-2 and R-2, and so on. A
@@ -964,7 +964,7 @@ func TestOAuthSecretsAreNotQuoted(t *testing.T) {
 	}
 	for name, do := range map[string]func(context.Context, *privicore.Client) error{
 		`{"clientId":"c","nonce":"nonce-of-the-request","authorizationCode":"s-answered","expiresAt":"soon"}`: func(ctx context.Context, c *privicore.Client) error {
-			_, err := c.OAuth.RetrieveAuthorizationCode(ctx, clientID, clientSecret, commandID, testNonce)
+			_, err := c.OAuth.TakeAuthorizationCode(ctx, clientID, clientSecret, commandID, testNonce)
 			return err
 		},
 		`{"token":"s-answered","refreshToken":"s-answered","expiresAt":"soon"}`: func(ctx context.Context, c *privicore.Client) error {

@@ -163,7 +163,7 @@ func Operations() []string {
 	var names []string
 	for _, op := range operation.All {
 		if _, ok := endpoints[op]; ok {
-			names = append(names, op.Go)
+			names = append(names, op.Name)
 		}
 	}
 	return names
@@ -172,7 +172,7 @@ func Operations() []string {
 // find returns the operation of that name that is served, or nil.
 func find(name string) *operation.Operation {
 	for op := range endpoints {
-		if op.Go == name {
+		if op.Name == name {
 			return op
 		}
 	}

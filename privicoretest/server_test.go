@@ -25,7 +25,7 @@ var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-
 func TestOperationsOfTheTable(t *testing.T) {
 	served := privicoretest.Operations()
 	for _, op := range operation.All {
-		assert.Contains(t, served, op.Go)
+		assert.Contains(t, served, op.Name)
 	}
 }
 
@@ -60,13 +60,13 @@ func TestEveryProtectedOperationWantsALivingToken(t *testing.T) {
 	unknown, none := dead, dead
 	unknown.token, none.token = "T-0", ""
 	for _, op := range operation.All {
-		if op.Auth != operation.Token || !slices.Contains(privicoretest.Operations(), op.Go) {
+		if op.Auth != operation.Token || !slices.Contains(privicoretest.Operations(), op.Name) {
 			continue
 		}
 		for _, c := range []client{dead, unknown, none} {
 			a := c.send(op.Method, op.Prefix()+op.PathParameter(), "", "")
-			assert.Equal(t, 401, a.status, op.Go)
-			assert.Equal(t, "Unauthorized.", a.field(t, "message"), op.Go)
+			assert.Equal(t, 401, a.status, op.Name)
+			assert.Equal(t, "Unauthorized.", a.field(t, "message"), op.Name)
 		}
 	}
 }

@@ -151,7 +151,7 @@ func (p *poll) snapshot() Poll {
 		ExpiresAt: p.expires,
 	}
 	if p.operation != nil {
-		snapshot.Operation = p.operation.Go
+		snapshot.Operation = p.operation.Name
 	}
 	for yes := range maps.Values(p.votes) {
 		if yes {

@@ -24,8 +24,8 @@ Every operation of the Privicore API whose path is known, and the method of
 - **Sends**: where the parameters go, besides those in the path.
 - **Answer**: ` + "`value`" + ` is a 200 with data. ` + "`command`" + ` is a 202 with the id of a command
   that finishes later; ` + "`command, no body`" + ` has the id in a header only.
-- **Repeat**: sending the call again does no harm, so the client does it after a
-  failure that leaves open whether the server carried it out.
+- **Idempotent**: sending the call twice has the effect of sending it once, so the
+  client sends it again after a failure that leaves open what the server did.
 - **Source**: how far the row can be trusted.
 
 | Source | |
@@ -53,21 +53,25 @@ func WriteCoverage(w io.Writer) error {
 	for i, op := range All {
 		if i == 0 || op.Section != All[i-1].Section {
 			fmt.Fprintf(&b, "\n## %s\n\n", op.Section)
-			b.WriteString("| Operation | Method | Call | Auth | Sends | Answer | Repeat | Source |\n")
+			b.WriteString("| Operation | Method | Call | Auth | Sends | Answer | Idempotent | Source |\n")
 			b.WriteString("|---|---|---|---|---|---|---|---|\n")
 		}
-		path, repeat, source := op.Path, "no", op.Source
+		path, idempotent, source := op.Path, "no", op.Source
 		if op.OnFileServer() {
 			path = "{URL of an earlier answer}"
 		}
-		if op.Repeat {
-			repeat = "yes"
+		if op.Idempotent {
+			idempotent = "yes"
 		}
 		if op.Inferred() {
 			source = "**I**, inferred"
 		}
+		title := op.Title
+		if link := op.Link(); link != "" {
+			title = fmt.Sprintf("[%s](%s)", title, link)
+		}
 		fmt.Fprintf(&b, "| %s | `%s` | `%s %s` | %s | %s | %s | %s | %s |\n",
-			op.Title, op.Go, op.Method, path, op.Auth, cmp.Or(op.Encoding.String(), "nothing"), op.Answer, repeat, source)
+			title, op.Name, op.Method, path, op.Auth, cmp.Or(op.Encoding.String(), "nothing"), op.Answer, idempotent, source)
 	}
 
 	b.WriteString(`

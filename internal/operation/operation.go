@@ -54,20 +54,34 @@ func (a Answer) String() string {
 type Operation struct {
 	Section  string // section of the vendor's documentation
 	Title    string // its name there
-	Go       string // Service.Method of the client
+	Name     string // Service.Method of the client; its name everywhere else
 	Method   string
 	Path     string // a {parameter}, if there is one, is its last segment
 	Auth     Auth
 	Encoding Encoding
 	Answer   Answer
-	// Repeat tells that sending the call again does no harm, even if the
-	// server has already carried it out. It is about the effect, not about
-	// the HTTP method: some POSTs only read, some GETs consume.
-	Repeat bool
+	// Idempotent reports whether sending the call twice has the effect of
+	// sending it once. It is about the effect, not about the HTTP method: some
+	// POSTs only read, and some GETs consume what they return.
+	Idempotent bool
 	// Source says how far the row can be trusted: S a vendor's page in full,
 	// D another vendor's page in part, L observed on a live server,
 	// I inferred from the names of its siblings.
 	Source string
+	// Page is the address of the vendor's page below DocsURL, "" if the address
+	// is not known.
+	Page string
+}
+
+// DocsURL is where the vendor's documentation begins.
+const DocsURL = "https://docs.privicore.com/"
+
+// Link returns the address of the vendor's page, or "".
+func (o *Operation) Link() string {
+	if o.Page == "" {
+		return ""
+	}
+	return DocsURL + o.Page
 }
 
 // Inferred reports whether the row is a guess: no document and no recording
@@ -86,15 +100,15 @@ func (o *Operation) PathParameter() string {
 	return strings.TrimSuffix(rest, "}")
 }
 
-// OnFileServer tells that the call goes to a server of its own, whose URL
-// comes from an earlier answer; Path is then empty.
+// OnFileServer reports whether the call goes to a file server, whose URL comes
+// from an earlier answer. Path is then empty.
 func (o *Operation) OnFileServer() bool { return o.Auth == Query }
 
 // Fixture is the stem of the operation's recorded answers in testdata:
 // "Device.ConfigureMeta" is in testdata/device/configure_meta.*.
 func (o *Operation) Fixture() string {
 	var b strings.Builder
-	name := strings.ReplaceAll(o.Go, "OAuth", "Oauth") // one word
+	name := strings.ReplaceAll(o.Name, "OAuth", "Oauth") // one word
 	for i, r := range name {
 		switch upper := r >= 'A' && r <= 'Z'; {
 		case r == '.':
@@ -108,7 +122,7 @@ func (o *Operation) Fixture() string {
 	return b.String()
 }
 
-// startsWord tells whether the capital at i begins a word: "QRToken" is two.
+// startsWord reports whether the capital at i begins a word: "QRToken" is two.
 func startsWord(s string, i int) bool {
 	lower := func(j int) bool { return j < len(s) && s[j] >= 'a' && s[j] <= 'z' }
 	return s[i-1] != '.' && (lower(i-1) || lower(i+1))

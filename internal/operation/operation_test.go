@@ -47,27 +47,27 @@ func TestRows(t *testing.T) {
 		if !slices.Contains(sections, op.Section) {
 			sections = append(sections, op.Section)
 		}
-		assert.Equal(t, sections[len(sections)-1], op.Section, "%s: sections are contiguous", op.Go)
-		assert.NotEmpty(t, op.Title, op.Go)
-		assert.Regexp(t, `^[A-Z][A-Za-z]*\.[A-Z][A-Za-z]*$`, op.Go)
-		assert.NotContains(t, names, op.Go, "a method is in the table once")
-		names = append(names, op.Go)
-		assert.Contains(t, []string{"S", "D", "L", "I", "D, L"}, op.Source, op.Go)
-		assert.Contains(t, []string{"GET", "POST"}, op.Method, op.Go)
+		assert.Equal(t, sections[len(sections)-1], op.Section, "%s: sections are contiguous", op.Name)
+		assert.NotEmpty(t, op.Title, op.Name)
+		assert.Regexp(t, `^[A-Z][A-Za-z]*\.[A-Z][A-Za-z]*$`, op.Name)
+		assert.NotContains(t, names, op.Name, "a method is in the table once")
+		names = append(names, op.Name)
+		assert.Contains(t, []string{"S", "D", "L", "I", "D, L"}, op.Source, op.Name)
+		assert.Contains(t, []string{"GET", "POST"}, op.Method, op.Name)
 
 		if op.OnFileServer() {
-			assert.Empty(t, op.Path, "%s: the URL comes from an earlier answer", op.Go)
+			assert.Empty(t, op.Path, "%s: the URL comes from an earlier answer", op.Name)
 			continue
 		}
-		assert.NotContains(t, calls, op.Method+" "+op.Path, "%s: a call is in the table once", op.Go)
+		assert.NotContains(t, calls, op.Method+" "+op.Path, "%s: a call is in the table once", op.Name)
 		calls = append(calls, op.Method+" "+op.Path)
-		assert.Regexp(t, `^(/[a-z-]+)+(/\{[a-zA-Z]+\})?$`, op.Path, "%s: one parameter at most, and at the end", op.Go)
-		assert.Equal(t, op.Path, op.Prefix()+braced(op.PathParameter()), op.Go)
+		assert.Regexp(t, `^(/[a-z-]+)+(/\{[a-zA-Z]+\})?$`, op.Path, "%s: one parameter at most, and at the end", op.Name)
+		assert.Equal(t, op.Path, op.Prefix()+braced(op.PathParameter()), op.Name)
 		if op.Method == "GET" {
-			assert.Contains(t, []operation.Encoding{operation.Nowhere, operation.URL}, op.Encoding, "%s: a GET has no body", op.Go)
+			assert.Contains(t, []operation.Encoding{operation.Nowhere, operation.URL}, op.Encoding, "%s: a GET has no body", op.Name)
 		}
 		if op.Answer == operation.Command || op.Answer == operation.BareID {
-			assert.False(t, op.Repeat, "%s: a command must not run twice", op.Go)
+			assert.False(t, op.Idempotent, "%s: a command must not run twice", op.Name)
 		}
 	}
 }
@@ -88,7 +88,7 @@ func TestFixture(t *testing.T) {
 		"Device.ConfigureMeta":           "device/configure_meta",
 		"VerifiedAuthenticator.Strategy": "verified_authenticator/strategy",
 	} {
-		op := operation.Operation{Go: name}
+		op := operation.Operation{Name: name}
 		assert.Equal(t, want, op.Fixture())
 	}
 	var fixtures []string
@@ -113,19 +113,19 @@ func TestDocComments(t *testing.T) {
 	docs, services := methodDocs(t)
 	require.NotEmpty(t, services)
 	for _, op := range operation.All {
-		service, _, _ := strings.Cut(op.Go, ".")
+		service, _, _ := strings.Cut(op.Name, ".")
 		if !services[service] {
 			continue
 		}
-		doc, ok := docs[op.Go]
-		if !assert.True(t, ok, "%s is not declared", op.Go) {
+		doc, ok := docs[op.Name]
+		if !assert.True(t, ok, "%s is not declared", op.Name) {
 			continue
 		}
 		title, _, _ := strings.Cut(op.Title, ", other form")
 		title, _, _ = strings.Cut(title, " (")
-		assert.Contains(t, strings.ToLower(doc), `"`+strings.ToLower(title)+`"`, "the doc comment of %s", op.Go)
+		assert.Contains(t, strings.ToLower(doc), `"`+strings.ToLower(title)+`"`, "the doc comment of %s", op.Name)
 		if op.Inferred() {
-			assert.Contains(t, strings.ToLower(doc), "inferred", "the doc comment of %s", op.Go)
+			assert.Contains(t, strings.ToLower(doc), "inferred", "the doc comment of %s", op.Name)
 		}
 	}
 }
@@ -188,10 +188,10 @@ func TestWriteCoverage(t *testing.T) {
 	require.NoError(t, operation.WriteCoverage(&table))
 	for _, line := range []string{
 		"70 operations in 10 sections, 9 of them inferred",
-		"| Retrieve unique identifier | `Device.RetrieveIdentifier` | `POST /device/retrieve-unique-identifier` | token | form | value | yes | S |",
-		"| Remove device | `Device.Remove` | `POST /device/remove` | token | form | command, no body | no | S |",
-		"| Set quorum size | `VerifiedAuthenticator.SetQuorumSize` | `POST /verified-authenticator/set-quorum-size` | token | form | command | no | **I**, inferred |",
-		"| Download data | `DataToken.Download` | `GET {URL of an earlier answer}` | query | nothing | value | no | D |",
+		"| [Retrieve unique identifier](https://docs.privicore.com/retrieve-unique-identifier-14411445e0) | `Device.RetrieveIdentifier` | `POST /device/retrieve-unique-identifier` | token | form | value | yes | S |",
+		"| [Remove device](https://docs.privicore.com/remove-device-14411451e0) | `Device.Remove` | `POST /device/remove` | token | form | command, no body | no | S |",
+		"| [Set quorum size](https://docs.privicore.com/set-quorum-size-14411459e0) | `VerifiedAuthenticator.SetQuorumSize` | `POST /verified-authenticator/set-quorum-size` | token | form | command | no | **I**, inferred |",
+		"| [Download data](https://docs.privicore.com/download-data-14411438e0) | `DataToken.Download` | `GET {URL of an earlier answer}` | query | nothing | value | no | D |",
 	} {
 		assert.Contains(t, table.String(), line)
 	}

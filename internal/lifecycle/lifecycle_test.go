@@ -1,0 +1,91 @@
+package lifecycle_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/privicore/privicore-go/internal/lifecycle"
+)
+
+var errEnded = errors.New("ended")
+
+type key struct{}
+
+func TestEndWaitsForGoroutines(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := lifecycle.New(errEnded)
+		require.NoError(t, s.Err())
+		var finished atomic.Bool
+		require.True(t, s.Go(func() {
+			<-s.Done()
+			time.Sleep(time.Second)
+			finished.Store(true)
+		}))
+		s.End()
+		assert.True(t, finished.Load())
+		assert.Equal(t, errEnded, s.Err())
+		assert.False(t, s.Go(func() { t.Error("ran after the end") }))
+		s.End()
+	})
+}
+
+func TestBindEndsWithTheScope(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := lifecycle.New(errEnded)
+		ctx, cancel := s.Bind(context.WithValue(t.Context(), key{}, 1))
+		defer cancel()
+		assert.Equal(t, 1, ctx.Value(key{}))
+		require.NoError(t, ctx.Err())
+		s.End()
+		<-ctx.Done()
+		assert.Equal(t, errEnded, context.Cause(ctx))
+		late, cancelLate := s.Bind(t.Context())
+		defer cancelLate()
+		<-late.Done()
+		assert.Equal(t, errEnded, context.Cause(late))
+	})
+}
+
+func TestBindEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	s := lifecycle.New(errEnded)
+	defer s.End()
+	parent, cancelParent := context.WithCancel(t.Context())
+	ctx, cancel := s.Bind(parent)
+	defer cancel()
+	cancelParent()
+	<-ctx.Done()
+	assert.Equal(t, context.Canceled, context.Cause(ctx))
+}
+
+func TestDetachOutlivesItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := lifecycle.New(errEnded)
+		parent, cancelParent := context.WithCancel(context.WithValue(t.Context(), key{}, 1))
+		ctx, cancel := s.Detach(parent, time.Minute)
+		defer cancel()
+		cancelParent()
+		synctest.Wait()
+		require.NoError(t, ctx.Err())
+		assert.Equal(t, 1, ctx.Value(key{}))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		assert.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
+
+		second, cancelSecond := s.Detach(t.Context(), time.Minute)
+		defer cancelSecond()
+		s.End()
+		<-second.Done()
+		assert.Equal(t, errEnded, context.Cause(second))
+	})
+}
