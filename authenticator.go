@@ -7,19 +7,21 @@ import (
 	"time"
 
 	"github.com/privicore/privicore-go/internal/operation"
+	"github.com/privicore/privicore-go/internal/wire"
 )
 
 // VerifiedAuthenticatorService is the section "Verified authenticator" of the
-// API: the devices that vote on sensitive operations, and the rules by which
-// they do.
+// API: the devices that vote on sensitive operations, and the rules by which they
+// do.
 //
-// A poll runs for its time limit. Then it is decided by the votes that came, if
-// they are a quorum, and fails otherwise; a poll that failed is repeated until
-// the attempts are used up, and then the operation is denied. What is set here
-// holds for all polls of the profile that no voting configuration speaks of.
+// A poll runs for its time limit. If enough votes came for a quorum, they decide
+// it; otherwise it fails. A poll that fails is repeated until its attempts are used
+// up, and then the operation is denied. The settings of this service apply to all
+// polls of the profile that have no voting configuration of their own.
 type VerifiedAuthenticatorService service
 
-// Strategy is how votes decide a poll.
+// A Strategy is how votes decide a poll. Percentages count the authenticators
+// that respond, not all there are.
 type Strategy string
 
 // The strategies.
@@ -30,11 +32,11 @@ const (
 	MinimumPercentage Strategy = "minimum_percentage"
 )
 
-// percentages are what goes with the strategies that imply one.
+// percentages are the percentages of the strategies that imply one.
 var percentages = map[Strategy]int{Unanimous: 100, Consensus: 51, Affirmative: 1}
 
-// check refuses a strategy that is not known, and a percentage that does not
-// go with it.
+// check refuses a strategy that is not known, and a percentage that the strategy
+// has no use for.
 func (s Strategy) check(op *operation.Operation, percentageField string, percentage int) error {
 	_, implied := percentages[s]
 	switch {
@@ -48,46 +50,107 @@ func (s Strategy) check(op *operation.Operation, percentageField string, percent
 	return nil
 }
 
-// Authenticator is a device that votes. Only its identifier is known, and that
-// by inference; RawJSON has the rest.
+// Authenticator is a device that votes. Only its identifier is known, and that is
+// inferred. RawJSON has the rest.
 type Authenticator struct {
 	answer
 	DeviceIdentifier string `json:"deviceIdentifier"`
 }
 
-// Register makes a device an authenticator: "Register authenticator".
+// Format leaves out the raw JSON.
+func (a Authenticator) Format(s fmt.State, verb rune) { format(s, verb, a) }
+
+// Register makes a device an authenticator. It returns the command and does not
+// wait.
+//
+// It is the operation [Register authenticator].
+//
+// [Register authenticator]: https://docs.privicore.com/register-authenticator-14411456e0
 func (s *VerifiedAuthenticatorService) Register(ctx context.Context, deviceIdentifier string) (*Command, error) {
 	return s.client.deviceCommand(ctx, operation.AuthenticatorRegister, deviceIdentifier)
 }
 
-// List returns the authenticators of the profile: "List verified
-// authenticators". The operation is inferred from the names of its siblings.
+// List returns the authenticators of the profile. That the operation answers like
+// its siblings is inferred.
+//
+// It is the operation [List verified authenticators].
+//
+// [List verified authenticators]: https://docs.privicore.com/list-verified-authenticators-14411457e0
 func (s *VerifiedAuthenticatorService) List(ctx context.Context) ([]Authenticator, error) {
-	return list[Authenticator](ctx, s.client, operation.AuthenticatorList)
+	return list[Authenticator](ctx, s.client, operation.AuthenticatorList, params{})
 }
 
-// Remove takes the role of authenticator from a device: "Remove authenticator".
-// It gets no new ballots at once; those that are out stay valid until their
-// poll ends. The device itself stays registered.
+// Remove makes a device stop being an authenticator. The device gets no more
+// ballots. Ballots that it has stay valid until their poll ends, and the device
+// stays registered. Remove returns the command and does not wait.
+//
+// It is the operation [Remove authenticator].
+//
+// [Remove authenticator]: https://docs.privicore.com/remove-authenticator-14411463e0
 func (s *VerifiedAuthenticatorService) Remove(ctx context.Context, deviceIdentifier string) (*Command, error) {
 	return s.client.deviceCommand(ctx, operation.AuthenticatorRemove, deviceIdentifier)
 }
 
-// VotingStrategy is the strategy in force. The names of its fields are
-// inferred; RawJSON has what the server sent.
+// VotingStrategy holds the settings for the polls of a profile. That the server
+// sends them under the names under which they are set is inferred. A field that the
+// server does not send is zero. RawJSON has what the server sent.
 type VotingStrategy struct {
 	answer
-	Strategy Strategy `json:"strategy"`
+	Strategy        Strategy
+	Percentage      int           // of the strategy, 0 to 100
+	QuorumSize      int           // votes that a poll needs
+	TimeLimit       time.Duration // of a poll
+	MaximumAttempts int           // how often a poll is held
 }
 
-// Strategy returns the strategy in force: "Retrieve voting strategy". The
-// fields of the answer are not documented.
+// Format leaves out the raw JSON.
+func (v VotingStrategy) Format(s fmt.State, verb rune) { format(s, verb, v) }
+
+// UnmarshalJSON reads the settings under the names under which they are set. It
+// also reads a text that is the strategy alone.
+func (v *VotingStrategy) UnmarshalJSON(data []byte) error {
+	var fields struct {
+		Strategy   Strategy `json:"strategy"`
+		Percentage int      `json:"strategy_params"`
+		QuorumSize int      `json:"quorumSize"`
+		TimeLimit  int64    `json:"timeLimit"`
+		Attempts   int      `json:"numberOfAttempts"`
+	}
+	if alone := Strategy(wire.Word(data)); alone == MinimumPercentage || percentages[alone] != 0 {
+		v.Strategy = alone
+		return nil
+	}
+	if err := wire.Decode(data, &fields); err != nil {
+		return err
+	}
+	*v = VotingStrategy{
+		answer:          v.answer,
+		Strategy:        fields.Strategy,
+		Percentage:      fields.Percentage,
+		QuorumSize:      fields.QuorumSize,
+		TimeLimit:       time.Duration(fields.TimeLimit) * time.Second,
+		MaximumAttempts: fields.Attempts,
+	}
+	return nil
+}
+
+// Strategy returns the settings for the polls of the profile. The fields of the
+// answer are not documented.
+//
+// It is the operation [Retrieve voting strategy].
+//
+// [Retrieve voting strategy]: https://docs.privicore.com/retrieve-voting-strategy-14411458e0
 func (s *VerifiedAuthenticatorService) Strategy(ctx context.Context) (*VotingStrategy, error) {
 	return value[VotingStrategy](ctx, s.client, operation.AuthenticatorStrategy, params{})
 }
 
-// SetQuorumSize sets how many votes a poll needs to be decided: "Set quorum
-// size". The operation is inferred from the names of its siblings.
+// SetQuorumSize sets how many votes a poll needs to be decided, at least 1. It
+// returns the command and does not wait. The operation's path is inferred from
+// the names of its siblings.
+//
+// It is the operation [Set quorum size].
+//
+// [Set quorum size]: https://docs.privicore.com/set-quorum-size-14411459e0
 func (s *VerifiedAuthenticatorService) SetQuorumSize(ctx context.Context, votes int) (*Command, error) {
 	op := operation.AuthenticatorSetQuorumSize
 	if votes < 1 {
@@ -99,8 +162,13 @@ func (s *VerifiedAuthenticatorService) SetQuorumSize(ctx context.Context, votes 
 	return s.client.command(ctx, op, params{form: form})
 }
 
-// SetQuorumStrategy sets how votes decide: "Set quorum strategy". The
-// percentage, 0 to 100, belongs to MinimumPercentage; it is 0 for the others.
+// SetQuorumStrategy sets how votes decide. The percentage, 0 to 100, belongs to
+// MinimumPercentage; for the other strategies it must be 0. SetQuorumStrategy
+// returns the command and does not wait.
+//
+// It is the operation [Set quorum strategy].
+//
+// [Set quorum strategy]: https://docs.privicore.com/set-quorum-strategy-14411460e0
 func (s *VerifiedAuthenticatorService) SetQuorumStrategy(ctx context.Context, strategy Strategy, percentage int) (*Command, error) {
 	op := operation.AuthenticatorSetQuorumStrategy
 	if err := strategy.check(op, "strategy_params", percentage); err != nil {
@@ -116,8 +184,12 @@ func (s *VerifiedAuthenticatorService) SetQuorumStrategy(ctx context.Context, st
 	return s.client.command(ctx, op, params{form: form})
 }
 
-// SetVotingTimeLimit sets how long a poll runs, in whole seconds: "Set voting
-// time limit".
+// SetVotingTimeLimit sets how long a poll runs, in whole seconds. It returns the
+// command and does not wait.
+//
+// It is the operation [Set voting time limit].
+//
+// [Set voting time limit]: https://docs.privicore.com/set-voting-time-limit-14411461e0
 func (s *VerifiedAuthenticatorService) SetVotingTimeLimit(ctx context.Context, limit time.Duration) (*Command, error) {
 	op := operation.AuthenticatorSetVotingTimeLimit
 	seconds, err := wholeSeconds(op, "timeLimit", limit)
@@ -130,8 +202,12 @@ func (s *VerifiedAuthenticatorService) SetVotingTimeLimit(ctx context.Context, l
 	return s.client.command(ctx, op, params{form: form})
 }
 
-// SetMaximumVotingAttempts sets how often a poll is held before its operation
-// is denied for good, at least 1: "Set maximum voting attempts".
+// SetMaximumVotingAttempts sets how often a poll is held before its operation is
+// denied for good, at least 1. It returns the command and does not wait.
+//
+// It is the operation [Set maximum voting attempts].
+//
+// [Set maximum voting attempts]: https://docs.privicore.com/set-maximum-voting-attempts-14411462e0
 func (s *VerifiedAuthenticatorService) SetMaximumVotingAttempts(ctx context.Context, attempts int) (*Command, error) {
 	op := operation.AuthenticatorSetMaximumVotingAttempts
 	if attempts < 1 {
@@ -143,20 +219,25 @@ func (s *VerifiedAuthenticatorService) SetMaximumVotingAttempts(ctx context.Cont
 	return s.client.command(ctx, op, params{form: form})
 }
 
-// VotingConfiguration is a named set of rules, for polls that should not go by
-// those of the profile.
+// VotingConfiguration is a named set of rules for polls, in place of the settings
+// of the profile. A configuration that was retrieved can be changed and given to
+// UpdateVotingConfiguration.
 type VotingConfiguration struct {
 	answer
-	Name      string
+	Name      string        // unique within the profile
 	TimeLimit time.Duration // of a poll, in whole seconds
 	Strategy  Strategy
-	// PercentageRequired, 0 to 100, belongs to MinimumPercentage.
+	// PercentageRequired, 0 to 100, belongs to MinimumPercentage. For the other
+	// strategies it must be 0.
 	PercentageRequired int
-	// DeviceIdentifiers are the authenticators that vote; none means all.
+	// DeviceIdentifiers are the authenticators that vote. None means all.
 	DeviceIdentifiers []string
 }
 
-// votingConfiguration is a VotingConfiguration on the wire.
+// Format leaves out the raw JSON.
+func (v VotingConfiguration) Format(s fmt.State, verb rune) { format(s, verb, v) }
+
+// votingConfiguration is a voting configuration on the wire.
 type votingConfiguration struct {
 	Name               string   `json:"name"`
 	TimeLimit          int64    `json:"timeLimit"`
@@ -165,15 +246,23 @@ type votingConfiguration struct {
 	DeviceIdentifiers  []string `json:"deviceIdentifiers"`
 }
 
-// RegisterVotingConfiguration makes a voting configuration: "Register voting
-// configuration".
+// RegisterVotingConfiguration registers a voting configuration. It returns the
+// command and does not wait.
+//
+// It is the operation [Register voting configuration].
+//
+// [Register voting configuration]: https://docs.privicore.com/register-voting-configuration-25063796e0
 func (s *VerifiedAuthenticatorService) RegisterVotingConfiguration(ctx context.Context, v VotingConfiguration) (*Command, error) {
 	return s.configure(ctx, operation.AuthenticatorRegisterVotingConfiguration, v)
 }
 
-// UpdateVotingConfiguration replaces the voting configuration of that name:
-// "Update voting configuration". The operation is inferred from
+// UpdateVotingConfiguration replaces the voting configuration of the same name.
+// It returns the command and does not wait. The operation is inferred from
 // RegisterVotingConfiguration.
+//
+// It is the operation [Update voting configuration].
+//
+// [Update voting configuration]: https://docs.privicore.com/update-voting-configuration-25063797e0
 func (s *VerifiedAuthenticatorService) UpdateVotingConfiguration(ctx context.Context, v VotingConfiguration) (*Command, error) {
 	return s.configure(ctx, operation.AuthenticatorUpdateVotingConfiguration, v)
 }
@@ -189,10 +278,8 @@ func (s *VerifiedAuthenticatorService) configure(ctx context.Context, op *operat
 	if err := v.Strategy.check(op, "percentageRequired", v.PercentageRequired); err != nil {
 		return nil, err
 	}
-	for i, id := range v.DeviceIdentifiers {
-		if err := checkIdentifier(op, fmt.Sprintf("deviceIdentifiers[%d]", i), id); err != nil {
-			return nil, err
-		}
+	if err := checkIdentifiers(op, "deviceIdentifiers", v.DeviceIdentifiers); err != nil {
+		return nil, err
 	}
 	body := votingConfiguration{
 		Name: v.Name, TimeLimit: seconds, Strategy: v.Strategy,
@@ -204,32 +291,42 @@ func (s *VerifiedAuthenticatorService) configure(ctx context.Context, op *operat
 	return s.client.command(ctx, op, params{json: body})
 }
 
-// UnmarshalJSON reads the fields by the names under which they are registered;
-// that they are listed under the same names is inferred.
+// UnmarshalJSON reads the fields under the names under which they are registered.
+// That the server uses the same names for both is inferred.
 func (v *VotingConfiguration) UnmarshalJSON(data []byte) error {
-	var wire votingConfiguration
-	if err := decode(data, &wire); err != nil {
+	var fields votingConfiguration
+	if err := wire.Decode(data, &fields); err != nil {
 		return err
 	}
 	*v = VotingConfiguration{
-		Name: wire.Name, TimeLimit: time.Duration(wire.TimeLimit) * time.Second,
-		Strategy: wire.Strategy, DeviceIdentifiers: wire.DeviceIdentifiers,
+		answer:            v.answer,
+		Name:              fields.Name,
+		TimeLimit:         time.Duration(fields.TimeLimit) * time.Second,
+		Strategy:          fields.Strategy,
+		DeviceIdentifiers: fields.DeviceIdentifiers,
 	}
-	if wire.PercentageRequired != nil {
-		v.PercentageRequired = *wire.PercentageRequired
+	if fields.PercentageRequired != nil {
+		v.PercentageRequired = *fields.PercentageRequired
 	}
 	return nil
 }
 
-// ListVotingConfigurations returns the voting configurations of the profile:
-// "List voting configurations". The operation is inferred from the names of
-// its siblings.
+// ListVotingConfigurations returns the voting configurations of the profile. The
+// operation is inferred from the names of its siblings.
+//
+// It is the operation [List voting configurations].
+//
+// [List voting configurations]: https://docs.privicore.com/list-voting-configurations-25063798e0
 func (s *VerifiedAuthenticatorService) ListVotingConfigurations(ctx context.Context) ([]VotingConfiguration, error) {
-	return list[VotingConfiguration](ctx, s.client, operation.AuthenticatorListVotingConfigurations)
+	return list[VotingConfiguration](ctx, s.client, operation.AuthenticatorListVotingConfigurations, params{})
 }
 
-// RetrieveVotingConfiguration returns one voting configuration: "Retrieve voting
-// configuration". The operation is inferred from the names of its siblings.
+// RetrieveVotingConfiguration returns the voting configuration with the given name.
+// The operation is inferred from the names of its siblings.
+//
+// It is the operation [Retrieve voting configuration].
+//
+// [Retrieve voting configuration]: https://docs.privicore.com/retrieve-voting-configuration-25063799e0
 func (s *VerifiedAuthenticatorService) RetrieveVotingConfiguration(ctx context.Context, name string) (*VotingConfiguration, error) {
 	op := operation.AuthenticatorRetrieveVotingConfiguration
 	if err := checkIdentifier(op, "name", name); err != nil {

@@ -9,12 +9,12 @@ import (
 	"io"
 )
 
-// A Cipher encrypts payloads before they leave the application and decrypts
-// them when they are back. Privicore never sees the key. AESGCM is for payloads
-// that fit into memory; the package agecipher has one for files of any size.
+// A Cipher encrypts payloads before they leave the application, and decrypts them
+// after they have come back. Privicore never sees the key. AESGCM is for payloads
+// that fit into memory. Package agecipher has a Cipher for files of any size.
 type Cipher interface {
-	// Encrypt returns a writer that writes the ciphertext of what it is given
-	// to dst. The ciphertext is complete when Close has returned.
+	// Encrypt returns a writer of plaintext, which writes the ciphertext to dst.
+	// The ciphertext is complete when Close has returned.
 	Encrypt(dst io.Writer) (io.WriteCloser, error)
 	// Decrypt returns a reader of the plaintext of src. It must not return a
 	// byte that it has not authenticated, and must end with an error other
@@ -22,18 +22,17 @@ type Cipher interface {
 	Decrypt(src io.Reader) (io.Reader, error)
 }
 
-// MaxAESGCM is the largest plaintext that AESGCM takes, in bytes: it is sealed
-// as a whole, so that it is in memory twice.
+// MaxAESGCM is the largest plaintext that AESGCM takes, in bytes. There is a bound
+// because plaintext and ciphertext are both in memory as a whole.
 const MaxAESGCM = 64 << 20
 
 const gcmOverhead = 12 + 16 // IV and tag
 
 // ErrDecrypt means that a ciphertext cannot be decrypted: it was altered or
-// truncated, or the key is another one. Nothing unauthenticated was returned.
+// truncated, or the key is wrong. No byte was returned that was not authenticated.
 var ErrDecrypt = errors.New("ciphertext is altered or incomplete, or the key is wrong")
 
-// ErrTooLarge means that a payload is larger than its Cipher or its way to the
-// server can take.
+// ErrTooLarge means that a payload is larger than its Cipher can take.
 var ErrTooLarge = errors.New("payload is too large")
 
 // errNoKey is for an AESGCM that was not made by NewAESGCM.
@@ -131,8 +130,8 @@ func (s *sealer) Close() error {
 	return err
 }
 
-// Decrypt implements Cipher. It reads all of src, up to the largest ciphertext
-// there can be, before it returns.
+// Decrypt implements Cipher. It reads all of src before it returns. The ciphertext
+// of a plaintext larger than MaxAESGCM is ErrTooLarge.
 func (c *AESGCM) Decrypt(src io.Reader) (io.Reader, error) {
 	if !c.hasKey() {
 		return nil, errNoKey

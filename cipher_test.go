@@ -79,6 +79,7 @@ func decrypted(c privicore.Cipher, src io.Reader) ([]byte, error) {
 
 // The layout of other clients, both ways.
 func TestAESGCMVectors(t *testing.T) {
+	t.Parallel()
 	for _, v := range gcmVectors(t) {
 		c := newAESGCM(t, v.Key)
 		got, err := c.Open(v.Wire)
@@ -105,6 +106,7 @@ func TestAESGCMVectors(t *testing.T) {
 }
 
 func TestAESGCMFreshIV(t *testing.T) {
+	t.Parallel()
 	c := newAESGCM(t, make([]byte, 32))
 	seen := make(map[string]bool)
 	for range 1000 {
@@ -117,6 +119,7 @@ func TestAESGCMFreshIV(t *testing.T) {
 }
 
 func TestAESGCMKeys(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{0, 1, 16, 24, 31, 33, 64} {
 		_, err := privicore.NewAESGCM(make([]byte, n))
 		require.ErrorIs(t, err, privicore.ErrValidation)
@@ -133,6 +136,7 @@ func TestAESGCMKeys(t *testing.T) {
 
 // The zero value has no key. It says so and does not panic.
 func TestAESGCMWithoutKey(t *testing.T) {
+	t.Parallel()
 	for _, c := range []*privicore.AESGCM{nil, {}} {
 		_, err := c.Seal(nil)
 		assert.ErrorContains(t, err, "NewAESGCM")
@@ -146,6 +150,7 @@ func TestAESGCMWithoutKey(t *testing.T) {
 }
 
 func TestAESGCMShowsNoKey(t *testing.T) {
+	t.Parallel()
 	key := []byte("0123456789abcdefABCDEF-secretkey")
 	c := newAESGCM(t, key)
 	assertHidden(t, c, string(key))
@@ -153,6 +158,7 @@ func TestAESGCMShowsNoKey(t *testing.T) {
 }
 
 func TestAESGCMLimit(t *testing.T) {
+	t.Parallel()
 	c := newAESGCM(t, make([]byte, 32))
 	plaintext := make([]byte, privicore.MaxAESGCM+1)
 	_, err := c.Seal(plaintext)
@@ -196,6 +202,7 @@ func (c *counter) Read(p []byte) (int, error) {
 
 // A second Close must not append a second ciphertext.
 func TestAESGCMCloseTwice(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
 	w, err := newAESGCM(t, make([]byte, 32)).Encrypt(&out)
 	require.NoError(t, err)
@@ -210,6 +217,7 @@ func TestAESGCMCloseTwice(t *testing.T) {
 // Nothing but the whole ciphertext opens, and of anything else no byte comes
 // out.
 func TestAESGCMTampering(t *testing.T) {
+	t.Parallel()
 	c := newAESGCM(t, make([]byte, 32))
 	sealed, err := c.Seal([]byte("attack at dawn, not at noon"))
 	require.NoError(t, err)
@@ -240,6 +248,7 @@ func TestAESGCMTampering(t *testing.T) {
 
 // How reading breaks off is not lost, and never taken for the end.
 func TestAESGCMBrokenSource(t *testing.T) {
+	t.Parallel()
 	c := newAESGCM(t, make([]byte, 32))
 	sealed, err := c.Seal([]byte("x"))
 	require.NoError(t, err)

@@ -4,35 +4,43 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"maps"
-	"slices"
+	"iter"
+	"log/slog"
+	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/privicore/privicore-go/internal/operation"
 	"github.com/privicore/privicore-go/internal/realtime"
+	"github.com/privicore/privicore-go/internal/transport"
+	"github.com/privicore/privicore-go/internal/wait"
+	"github.com/privicore/privicore-go/internal/wire"
 )
 
+const (
+	// notFoundBudget is how long polls may find that the command is unknown.
+	notFoundBudget = 5 * time.Second
+	// refusedBudget is how long the server may refuse to answer polls.
+	refusedBudget = 5 * time.Second
+	// pollTimeout bounds one poll.
+	pollTimeout = 10 * time.Second
+)
+
+// pollBackoff is the pauses between the polls of one wait without a channel.
+var pollBackoff = wait.Backoff{First: 100 * time.Millisecond, Max: 3 * time.Second}
+
 // A Command is a write that the server has accepted and finishes later. Wait
-// tells how it ended. A Command is safe for concurrent use.
+// returns how it ended. A Command is safe for concurrent use.
 type Command struct {
-	// ID identifies the command on the server. It outlives the process:
-	// Client.Command resumes from it.
+	// ID identifies the command on the server. It outlives the process: a
+	// program that keeps it can go on with Client.Command.
 	ID string
 
-	// Progress, if it is set before Wait is called, is called by Wait, in its
-	// goroutine, each time the server reports that the command is still
-	// running: usually once over the WebSocket channel, and once for each poll.
-	Progress func(*CommandResult) `json:"-"`
-
-	client *Client
-	// joined is where the channel stood before the command was sent. The zero
-	// Mark means that an outcome may have been missed.
-	joined   realtime.Mark
-	accepted time.Time // zero if the command was resumed by its id
-	outcome  atomic.Pointer[CommandResult]
+	client    *Client
+	sent      sentCall  // zero if the command was resumed by its id
+	notBefore time.Time // when to poll first
+	outcome   atomic.Pointer[CommandResult]
 }
 
 // CommandStatus is how far a command is.
@@ -45,54 +53,57 @@ const (
 	CommandRejected  CommandStatus = "rejected"
 )
 
-// CommandResult is what is known of a command.
+// commandStatuses are the states as they are read from the wire.
+var commandStatuses = [...]CommandStatus{
+	wire.Pending:   CommandPending,
+	wire.Succeeded: CommandSucceeded,
+	wire.Rejected:  CommandRejected,
+}
+
+// CommandResult is what the server reports about a command.
 type CommandResult struct {
 	ID     string
 	Status CommandStatus
-	// Messages is what the server says about it, usually machine keys such as
+	// Messages is what the server says about the command, usually keys such as
 	// "profile.profile_registered".
 	Messages []string
-	// Body is the JSON that the messages were taken from; it may be of any
+	// Body is the JSON that the messages were taken from. It may be of any
 	// type, or nil.
 	Body json.RawMessage `json:",omitempty"`
 }
 
-// String returns status and messages.
+// String returns the status and the messages.
 func (r CommandResult) String() string {
 	return strings.TrimSpace(string(r.Status) + " " + strings.Join(r.Messages, ", "))
 }
 
-// orError is the outcome as Wait returns it.
-func (r *CommandResult) orError() (*CommandResult, error) {
-	if r.Status == CommandRejected {
-		return nil, &CommandError{ID: r.ID, Messages: r.Messages}
+// Has reports whether key is among the messages.
+func (r CommandResult) Has(key MessageKey) bool { return isKey(key, r.Messages) }
+
+// Operation returns what the command is for, such as "Device.Approve". It is
+// empty for a command that was made by Client.Command.
+func (c *Command) Operation() string {
+	if c.sent.op == nil {
+		return ""
 	}
-	return r, nil
+	return c.sent.op.Name
 }
 
-// note takes in what was learned of the command, and tells whether that is its
-// outcome.
-func (c *Command) note(r *CommandResult) bool {
-	if r.Status != CommandPending {
-		c.outcome.Store(r)
-		return true
-	}
-	if c.Progress != nil {
-		c.Progress(r)
-	}
-	return false
-}
-
-// String returns the id.
+// String returns the word "command" and the id.
 func (c *Command) String() string { return "command " + c.ID }
 
-// Command returns the command with an id that was kept from before, by this
-// process or another. It sends nothing.
+// Command returns the command with the given id, which this process or another
+// has kept. It sends nothing.
 func (c *Client) Command(id string) *Command { return &Command{ID: id, client: c} }
 
-// Status asks the server once how far the command is, and does not wait. That
-// a command was rejected is in the result, not in the error. The error matches
-// ErrNotFound if there is no such command, or not yet.
+// Status asks the server once how far the command is. It returns what the server
+// reports, also if the command was rejected, and does not wait for the end of the
+// command. The error matches ErrNotFound if the server does not know the command,
+// or does not know it yet.
+//
+// It is the operation [Request command id status].
+//
+// [Request command id status]: https://docs.privicore.com/request-command-id-status-14411412e0
 func (c *Command) Status(ctx context.Context) (*CommandResult, error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -100,29 +111,63 @@ func (c *Command) Status(ctx context.Context) (*CommandResult, error) {
 	if r := c.outcome.Load(); r != nil {
 		return r, nil
 	}
-	return c.client.Utility.RequestStatus(ctx, c.ID)
+	r, _, err := c.client.requestStatus(ctx, c.ID, params{})
+	return r, err
 }
 
-// Wait waits until the command has ended, and returns its result. If the server
-// rejected the command, the error is a *CommandError with the reasons. If ctx
-// ends first, the error matches ctx.Err(); the command goes on, and Wait may be
-// called again. If the client is closed, it matches ErrClosed; if the server does
-// not know the command for 5 seconds, ErrNotFound.
+// Wait waits until the command has ended, and returns its result. With a
+// WebSocket URL it opens the channel, and the server pushes the outcome. Without
+// one, or while the channel is down, Wait polls: first after a tenth of a second,
+// later every 3 seconds. While the channel is joined, Wait polls only after
+// WithFallbackPoll, in case an outcome was lost.
 //
-// The outcome comes over the WebSocket channel if the client has one. Without it,
-// or while it is down, Wait polls "Request command id status", at first after a
-// tenth of a second and later every 3 seconds. It also polls while the channel is
-// up, at first after about 20 seconds, because an outcome can be lost on its way.
+// If the command was rejected, the error is a *CommandError with the reasons. If
+// c does not come from a client or its id cannot be one, nothing is sent. Any
+// other error is a *WaitError, and the command may still be running. These end a
+// wait at once:
+//
+//   - ctx ends. The error matches ctx.Err().
+//   - The client is closed. The error matches ErrClosed.
+//
+// These end a wait only while the server cannot be relied on to push the outcome,
+// for example while the channel is down:
+//
+//   - The server does not know the command, for 5 seconds and 3 polls in a row.
+//     The error matches ErrNotFound.
+//   - The server refuses to answer, for 5 seconds and 3 polls in a row.
+//   - The server answers that the id cannot be one. The error matches
+//     ErrValidation.
+//   - The server cannot be reached or fails, for as long as WithMaxOutage allows
+//     and 10 polls in a row.
+//   - The client has no WebSocket URL, and the server asks for a pause that ends
+//     after the deadline of ctx. After a 429 the error matches ErrRateLimited.
 func (c *Command) Wait(ctx context.Context) (*CommandResult, error) {
-	if err := c.check(); err != nil {
-		return nil, err
+	var last *CommandResult
+	for result, err := range c.Watch(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		last = result
 	}
-	watch := c.client.channel.WatchCommand(c.ID)
-	defer watch.Stop()
-	return c.wait(ctx, watch)
+	return last, nil
 }
 
-// check tells what keeps the command from being waited for.
+// Watch waits like Wait, and also yields what the server reports while the
+// command is running. That is usually one report over the WebSocket channel, or
+// one for each poll. The last element is the result or the error of Wait.
+func (c *Command) Watch(ctx context.Context) iter.Seq2[*CommandResult, error] {
+	return func(yield func(*CommandResult, error) bool) {
+		if err := c.check(); err != nil {
+			yield(nil, err)
+			return
+		}
+		sub := c.client.channel.SubscribeCommand(c.ID)
+		defer sub.Stop()
+		c.watch(ctx, sub, yield)
+	}
+}
+
+// check returns an error if the command cannot be waited for.
 func (c *Command) check() error {
 	if c == nil || c.client == nil {
 		return errNoClient
@@ -130,155 +175,317 @@ func (c *Command) check() error {
 	return checkIdentifier(operation.UtilityRequestStatus, "commandId", c.ID)
 }
 
+// errStopped ends a wait whose caller has left the loop.
+var errStopped = errors.New("stopped")
+
 var errNoClient = errors.New("privicore: the command does not come from a client; use Client.Command")
 
-// waiters is how many goroutines WaitAll has for commands whose outcomes are
-// pushed. It is more than one because the channel may break.
-const waiters = 32
-
-// isCovered tells that the outcome will come over the channel if that holds.
-func (c *Command) isCovered(watch *realtime.Watch) bool {
-	_, missed := c.client.channel.Missed(watch.Since(c.joined))
-	return !missed
+// watch does what Watch does, with a subscription that the caller stops.
+func (c *Command) watch(ctx context.Context, sub *realtime.Subscription, yield func(*CommandResult, error) bool) {
+	if r := c.outcome.Load(); r != nil {
+		c.yieldOutcome(ctx, r, yield)
+		return
+	}
+	c.openChannel()
+	err := wait.For(ctx, c.client.waiting, wait.Task[*CommandResult]{
+		Name: c.Operation(),
+		ID:   c.ID,
+		Ask: func(ctx context.Context) (*CommandResult, time.Duration, error) {
+			return c.client.requestStatus(withoutCapture(ctx), c.ID, params{noRetry: true})
+		},
+		Accept: func(r *CommandResult) (bool, error) {
+			if r.Status != CommandPending {
+				c.outcome.Store(r)
+				return true, nil
+			}
+			if !yield(r, nil) {
+				return true, errStopped
+			}
+			return false, nil
+		},
+		Feed:      c.feed(sub),
+		Limiter:   c.client.limiter,
+		Backoff:   pollBackoff,
+		Timeout:   pollTimeout,
+		NotBefore: c.notBefore,
+	})
+	switch {
+	case err == nil:
+		c.yieldOutcome(ctx, c.outcome.Load(), yield)
+	case !errors.Is(err, errStopped):
+		yield(nil, c.waitError(err))
+	}
 }
 
-// WaitAll waits for all commands. The results are in the order of cmds, nil
-// where there is none; the errors of those that failed are joined. With a
-// WebSocket channel it needs far less memory than a goroutine for each.
-func WaitAll(ctx context.Context, cmds ...*Command) ([]*CommandResult, error) {
-	// All are watched from the start: what ends early must not have to be kept.
-	watches := make([]*realtime.Watch, len(cmds))
-	for i, cmd := range cmds {
-		if cmd.check() == nil {
-			watches[i] = cmd.client.channel.WatchCommand(cmd.ID)
-			defer watches[i].Stop()
+// yieldOutcome yields the result of a command, or a CommandError if it was
+// rejected.
+func (c *Command) yieldOutcome(ctx context.Context, r *CommandResult, yield func(*CommandResult, error) bool) {
+	if logger := c.client.config.logger; logger.Enabled(ctx, slog.LevelDebug) {
+		logger.DebugContext(ctx, "privicore: outcome", "operation", c.Operation(), "id", c.ID, "status", string(r.Status))
+	}
+	if r.Status == CommandRejected {
+		yield(nil, &CommandError{ID: r.ID, Operation: c.Operation(), Messages: r.Messages})
+		return
+	}
+	yield(r, nil)
+}
+
+// waitError returns the WaitError for an error of wait.For.
+func (c *Command) waitError(err error) error { return newWaitError(c.ID, c.Operation(), err) }
+
+func newWaitError(id, operation string, err error) error {
+	e := &WaitError{ID: id, Operation: operation, Err: err}
+	if u, ok := errors.AsType[*wait.Unfinished](err); ok {
+		e.Err, e.LastPoll = u.Err, u.Last
+	}
+	return e
+}
+
+// openChannel begins to open the channel, if the client has one and can join.
+func (c *Command) openChannel() {
+	if op := c.sent.op; op != nil && op.Auth != operation.Token {
+		return // before the profile is registered there is no token to join with
+	}
+	if c.client.tokens.any() {
+		c.client.channel.Start()
+	}
+}
+
+// feed returns the feed of the command's outcome, or nil without a channel.
+func (c *Command) feed(sub *realtime.Subscription) wait.Feed[*CommandResult] {
+	if !c.client.channel.Enabled() {
+		return nil
+	}
+	return &commandFeed{channel: c.client.channel, sub: sub, cursor: sub.Since(c.sent.cursor)}
+}
+
+// commandFeed is the outcome of a command as it is pushed.
+type commandFeed struct {
+	channel *realtime.Channel
+	sub     *realtime.Subscription
+	cursor  realtime.Cursor // everything up to here was received or asked for
+}
+
+func (f *commandFeed) Ready() <-chan struct{} { return f.sub.Ready() }
+
+func (f *commandFeed) Take() []*CommandResult {
+	var results []*CommandResult
+	for _, m := range f.sub.Take() {
+		if r := newResult(m.ID, wire.ReadAck(&m), m.Body); r != nil {
+			results = append(results, r)
 		}
+	}
+	return results
+}
+
+func (f *commandFeed) State() (wait.State, <-chan struct{}) {
+	state, changed := f.channel.State()
+	switch {
+	case state == realtime.Down:
+		return wait.Off, changed
+	case state == realtime.Connecting:
+		return wait.Opening, changed
+	case f.channel.Gap(f.cursor):
+		return wait.Behind, changed
+	}
+	return wait.Live, changed
+}
+
+func (f *commandFeed) Asking() (caughtUp func()) {
+	now := f.channel.Cursor()
+	return func() { f.cursor = f.sub.Since(now) }
+}
+
+func (f *commandFeed) Lost() { f.channel.Lost() }
+
+// newResult returns the result for an outcome, or nil if the outcome has no
+// status.
+func newResult(id string, o wire.Outcome, body []byte) *CommandResult {
+	if o.Status == wire.Unknown {
+		return nil
+	}
+	return &CommandResult{ID: id, Status: commandStatuses[o.Status], Messages: o.Messages, Body: body}
+}
+
+// WaitAll waits for all commands, like Command.Wait. It returns the results in
+// the order of cmds; the result of a command that failed is nil. The error joins
+// the errors of all commands that failed, each with the id of its command. While
+// outcomes are pushed, and for as long as WithFallbackPoll says, WaitAll needs far
+// less memory than one goroutine for each command.
+func WaitAll(ctx context.Context, cmds ...*Command) ([]*CommandResult, error) {
+	// Subscribing to all of them first keeps early outcomes out of the bounded
+	// buffer.
+	subs := make([]*realtime.Subscription, len(cmds))
+	errs := make([]error, len(cmds))
+	for i, cmd := range cmds {
+		if errs[i] = cmd.check(); errs[i] == nil {
+			subs[i] = cmd.client.channel.SubscribeCommand(cmd.ID)
+		}
+	}
+	defer func() {
+		for _, sub := range subs {
+			if sub != nil {
+				sub.Stop()
+			}
+		}
+	}()
+	start := time.Now()
+	pushed := func(i int) bool {
+		if subs[i] == nil {
+			return false
+		}
+		// An outcome can be lost although the channel is joined. Only a wait of
+		// its own asks for it.
+		c := cmds[i].client
+		return time.Since(start) < c.config.fallbackPoll && !c.channel.Gap(subs[i].Since(cmds[i].sent.cursor))
 	}
 	results := make([]*CommandResult, len(cmds))
-	errs := make([]error, len(cmds))
-	wait := func(i int) {
-		if errs[i] = cmds[i].check(); errs[i] == nil {
-			results[i], errs[i] = cmds[i].wait(ctx, watches[i])
+	wait.All(len(cmds), pushed, func(i int) {
+		if errs[i] != nil {
+			return
 		}
-	}
-	var wg sync.WaitGroup
-	var pushed []int // the outcome will come over the channel, so it matters little who waits when
-	for i, watch := range watches {
-		if watch != nil && cmds[i].isCovered(watch) {
-			pushed = append(pushed, i)
-		} else {
-			wg.Go(func() { wait(i) })
-		}
-	}
-	var next atomic.Int64
-	for range min(waiters, len(pushed)) {
-		wg.Go(func() {
-			for n := int(next.Add(1)); n <= len(pushed); n = int(next.Add(1)) {
-				wait(pushed[n-1])
-			}
+		cmds[i].watch(ctx, subs[i], func(r *CommandResult, err error) bool {
+			results[i], errs[i] = r, err
+			return true
 		})
-	}
-	wg.Wait()
+	})
 	return results, errors.Join(errs...)
 }
 
-// Words that say how far a command is, instead of what it did.
-var (
-	pendingWords  = []string{"started", "pending", "running", "processing", "in_progress", "queued", "accepted", "waiting"}
-	successWords  = []string{"succeeded", "success", "finished", "completed", "done", "ok"}
-	rejectedWords = []string{"rejected", "refused", "declined", "denied", "failed", "failure", "error", "aborted", "cancelled", "canceled", "expired"}
-)
-
-// spelling makes one of the ways to write a word of two.
-var spelling = strings.NewReplacer(" ", "_", "-", "_")
-
-// statusOf reads the status from words, or returns "" if none tells it. A
-// rejection counts wherever it stands.
-func statusOf(messages []string) CommandStatus {
-	var status CommandStatus
-	for _, message := range messages {
-		word := spelling.Replace(strings.ToLower(strings.TrimSpace(message)))
-		switch {
-		case slices.Contains(rejectedWords, word):
-			return CommandRejected
-		case slices.Contains(successWords, word):
-			status = CommandSucceeded
-		case status == "" && slices.Contains(pendingWords, word):
-			status = CommandPending
-		}
+// requestStatus asks once how far a command is. It also returns the pause that
+// the server asks for before the next poll.
+func (c *Client) requestStatus(ctx context.Context, commandID string, p params) (*CommandResult, time.Duration, error) {
+	op := operation.UtilityRequestStatus
+	p.path = commandID
+	byPost := c.statusByPost.Load()
+	if byPost {
+		op, p = requestStatusByPost(p)
 	}
-	return status
+	r, resp, err := c.send(ctx, op, p)
+	if e, ok := errors.AsType[*APIError](err); ok && e.StatusCode == http.StatusMethodNotAllowed && !byPost {
+		// Older servers were asked by POST, with an empty object.
+		c.statusByPost.Store(true)
+		op, p = requestStatusByPost(p)
+		r, resp, err = c.send(ctx, op, p)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	outcome, err := wire.ReadStatus(resp.StatusCode == http.StatusAccepted, resp.Body)
+	if err != nil {
+		return nil, 0, unreadable(r, resp, err.Error())
+	}
+	body := json.RawMessage(resp.Body)
+	if !wire.IsJSON(body) {
+		body = nil
+	}
+	after, _ := transport.RetryAfter(resp.Header)
+	return newResult(commandID, outcome, body), after, nil
 }
 
-// reasons leaves out the words that only say the status, if there is more: the
-// channel says the status elsewhere, and the messages should not depend on the
-// way they came.
-func reasons(messages []string) []string {
-	if len(messages) < 2 {
-		return messages
+func requestStatusByPost(p params) (*operation.Operation, params) {
+	op := *operation.UtilityRequestStatus
+	op.Method, op.Encoding = http.MethodPost, operation.JSON
+	p.json = struct{}{}
+	return &op, p
+}
+
+// Pending is a command that yields a T once it has succeeded. Result returns it.
+//
+// A program that keeps the ID can go on in another process. There it waits with
+// Client.Command(id).Wait, and fetches the value with another method. The comment
+// of the method that returned the Pending names that method.
+type Pending[T any] struct {
+	*Command
+
+	fetch func(ctx context.Context) (T, error)
+	once  bool          // the server gives the value out only once
+	never error         // why the value cannot be fetched, or nil
+	turn  chan struct{} // a lock with one place, so that waiting for it can end with a context
+	value T
+	done  bool // value and err are what Result returns from now on
+	err   error
+}
+
+// newPending returns a Pending whose value is fetched with the id of cmd. The
+// value may be found only a moment after the command has succeeded.
+func newPending[T any](cmd *Command, fetch func(ctx context.Context, commandID string) (T, error)) *Pending[T] {
+	return &Pending[T]{Command: cmd, turn: make(chan struct{}, 1), fetch: func(ctx context.Context) (T, error) {
+		return untilFound(ctx, cmd.client, cmd.ID, cmd.Operation(), func(ctx context.Context) (T, error) {
+			return fetch(ctx, cmd.ID)
+		})
+	}}
+}
+
+// newPendingOnce returns a Pending whose value the server gives out only once.
+func newPendingOnce[T any](cmd *Command, fetch func(ctx context.Context, commandID string) (T, error)) *Pending[T] {
+	return &Pending[T]{Command: cmd, once: true, turn: make(chan struct{}, 1), fetch: func(ctx context.Context) (T, error) {
+		return fetch(ctx, cmd.ID)
+	}}
+}
+
+// Result waits until the command has succeeded, like Command.Wait, fetches the
+// value and returns it. Later calls return the same value. Result is safe for
+// concurrent use.
+//
+// The error is that of Command.Wait, or of the call that fetches the value.
+// After an error Result may be called again. There is one exception: if the
+// server gives the value out only once and its answer cannot be read, later calls
+// return the same error. APIError.Response then has the answer.
+func (p *Pending[T]) Result(ctx context.Context) (T, error) {
+	var none T
+	if p == nil || p.Command == nil || p.fetch == nil {
+		return none, errNoClient
 	}
-	more := slices.DeleteFunc(slices.Clone(messages), func(message string) bool {
-		return statusOf([]string{message}) != ""
+	if p.never != nil {
+		return none, p.never
+	}
+	if _, err := p.Wait(ctx); err != nil {
+		return none, err
+	}
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return none, p.waitError(ctx.Err())
+	}
+	if p.done {
+		return p.value, p.err
+	}
+	value, err := p.fetch(ctx)
+	if err == nil || p.once && errors.Is(err, ErrUnexpectedAnswer) {
+		p.value, p.err, p.done = value, err, true
+	}
+	return value, err
+}
+
+// foundWithin is how long after its command a value may still not be found.
+const foundWithin = 10 * time.Second
+
+var findBackoff = wait.Backoff{First: 100 * time.Millisecond, Max: time.Second}
+
+// untilFound calls fetch again as long as its error matches ErrNotFound.
+func untilFound[T any](ctx context.Context, c *Client, id, operation string, fetch func(context.Context) (T, error)) (T, error) {
+	var found T
+	err := wait.For(ctx, c.waiting, wait.Task[T]{
+		Name: operation,
+		ID:   id,
+		Ask: func(ctx context.Context) (T, time.Duration, error) {
+			value, err := fetch(ctx)
+			return value, 0, err
+		},
+		Accept:  func(value T) (bool, error) { found = value; return true, nil },
+		Backoff: findBackoff,
+		Classify: func(err error) (wait.Class, time.Duration) {
+			if errors.Is(err, ErrNotFound) {
+				return wait.NotFound, 0
+			}
+			return wait.Final, 0
+		},
+		Budget: wait.Budget{NotFound: foundWithin},
 	})
-	if len(more) == 0 {
-		return messages
+	if _, ok := errors.AsType[*wait.Unfinished](err); ok {
+		return found, newWaitError(id, operation, err)
 	}
-	return more
-}
-
-// messagesIn collects the texts of a body, which may be a string, an array, an
-// object or null.
-func messagesIn(body json.RawMessage) []string {
-	if isJSONString(body) { // the commonest, and the cheapest
-		var text string
-		if json.Unmarshal(body, &text) != nil || text == "" {
-			return nil
-		}
-		return []string{text}
-	}
-	var v any
-	if len(body) == 0 || json.Unmarshal(body, &v) != nil {
-		return nil
-	}
-	var texts []string
-	collectTexts(v, &texts)
-	return texts
-}
-
-func collectTexts(v any, texts *[]string) {
-	switch v := v.(type) {
-	case string:
-		if v != "" {
-			*texts = append(*texts, v)
-		}
-	case []any:
-		for _, element := range v {
-			collectTexts(element, texts)
-		}
-	case map[string]any:
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			collectTexts(v[key], texts)
-		}
-	}
-}
-
-// resultOf reads a message of the channel. It returns nil for one that says
-// nothing about the command's status.
-func resultOf(m *realtime.Message) *CommandResult {
-	messages := messagesIn(m.Body)
-	status := statusOf(messages)
-	if m.StatusWord != "" {
-		status = statusOf([]string{m.StatusWord})
-	}
-	switch {
-	case m.CommandStatus == realtime.Pending:
-		status = CommandPending
-	case m.CommandStatus == realtime.Failed:
-		status = CommandRejected
-	case m.CommandStatus == realtime.Succeeded && status != CommandRejected:
-		status = CommandSucceeded
-	case status == "":
-		return nil
-	}
-	return &CommandResult{ID: m.ID, Status: status, Messages: reasons(messages), Body: m.Body}
+	return found, err
 }

@@ -19,6 +19,7 @@ import (
 )
 
 func TestWhereTheCommandIDIs(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		status       int
 		header, body string
@@ -60,6 +61,7 @@ func TestWhereTheCommandIDIs(t *testing.T) {
 			continue
 		}
 		require.ErrorIs(t, err, privicore.ErrNoCommandID, test)
+		require.ErrorIs(t, err, privicore.ErrAmbiguous, "the command may be running")
 		assert.Nil(t, cmd)
 		var apiErr *privicore.APIError
 		require.ErrorAs(t, err, &apiErr)
@@ -68,6 +70,7 @@ func TestWhereTheCommandIDIs(t *testing.T) {
 }
 
 func TestOutcomeIsRemembered(t *testing.T) {
+	t.Parallel()
 	pollBubble(t, always(answering(200, `["rejected","why"]`)), func(t *testing.T, c *privicore.Client, p *polls) {
 		cmd := c.Command("c1")
 		for range 3 {
@@ -87,6 +90,7 @@ func TestOutcomeIsRemembered(t *testing.T) {
 }
 
 func TestManyWaitForOneCommand(t *testing.T) {
+	t.Parallel()
 	pollBubble(t, afterPolls(30, answering(202, ""), answering(200, `["done"]`)), func(t *testing.T, c *privicore.Client, p *polls) {
 		cmd := c.Command("c1")
 		var all sync.WaitGroup
@@ -101,6 +105,7 @@ func TestManyWaitForOneCommand(t *testing.T) {
 }
 
 func TestWaitAgainAfterTheContextEnded(t *testing.T) {
+	t.Parallel()
 	pollBubble(t, afterPolls(10, answering(202, ""), answering(200, `["done"]`)), func(t *testing.T, c *privicore.Client, p *polls) {
 		cmd := c.Command("c1")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -112,15 +117,18 @@ func TestWaitAgainAfterTheContextEnded(t *testing.T) {
 	})
 }
 
-func TestProgress(t *testing.T) {
+func TestWatchOfACommand(t *testing.T) {
+	t.Parallel()
 	answer := afterPolls(3, answering(202, `["started"]`), answering(200, `["done"]`))
 	pollBubble(t, answer, func(t *testing.T, c *privicore.Client, p *polls) {
 		cmd := c.Command("c1")
 		var seen []privicore.CommandResult
-		cmd.Progress = func(r *privicore.CommandResult) { seen = append(seen, *r) }
-		_, err := cmd.Wait(t.Context())
-		require.NoError(t, err)
-		require.Len(t, seen, 3, "for the outcome it is not called")
+		for r, err := range cmd.Watch(t.Context()) {
+			require.NoError(t, err)
+			seen = append(seen, *r)
+		}
+		require.Len(t, seen, 4, "the last is the outcome")
+		assert.Equal(t, privicore.CommandSucceeded, seen[3].Status)
 		assert.Equal(t, privicore.CommandPending, seen[0].Status)
 		assert.Equal(t, "c1", seen[0].ID)
 		assert.Equal(t, []string{"started"}, seen[0].Messages)
@@ -131,7 +139,131 @@ func TestProgress(t *testing.T) {
 	})
 }
 
+func TestWatchOfACommandThatIsLeft(t *testing.T) {
+	t.Parallel()
+	pollBubble(t, afterPolls(5, answering(202, `["started"]`), answering(200, `["done"]`)), func(t *testing.T, c *privicore.Client, p *polls) {
+		cmd := c.Command("c1")
+		for r, err := range cmd.Watch(t.Context()) {
+			require.NoError(t, err)
+			assert.Equal(t, privicore.CommandPending, r.Status)
+			break
+		}
+		time.Sleep(time.Hour)
+		assert.Len(t, p.seen(), 1, "it stops asking")
+		_, err := cmd.Wait(t.Context())
+		require.NoError(t, err)
+		assert.Len(t, p.seen(), 6)
+	})
+}
+
+func TestWatchOfACommandEndsWithTheError(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]error{`["rejected"]`: privicore.ErrRejected, `["started"]`: context.DeadlineExceeded} {
+		answer := afterPolls(2, answering(202, ""), answering(200, body))
+		pollBubble(t, answer, func(t *testing.T, c *privicore.Client, p *polls) {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			var last error
+			for r, err := range c.Command("c1").Watch(ctx) {
+				require.NoError(t, last, "an error is the last element")
+				last = err
+				assert.Equal(t, err == nil, r != nil)
+			}
+			assert.ErrorIs(t, last, want)
+		})
+	}
+}
+
+func TestRejectedCommand(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := fakeClient(t, func(r *http.Request, _ url.Values) (*http.Response, error) {
+			if r.Method == http.MethodPost {
+				return reply(202, `"c1"`)
+			}
+			return reply(200, `["rejected","device.unknown","for good"]`)
+		})
+		cmd, err := c.Device.Remove(t.Context(), device1)
+		require.NoError(t, err)
+		assert.Equal(t, "Device.Remove", cmd.Operation())
+		assert.Equal(t, "command c1", cmd.String())
+		_, err = cmd.Wait(t.Context())
+		require.ErrorIs(t, err, privicore.ErrRejected)
+		require.ErrorIs(t, err, privicore.MessageKey("device.unknown"))
+		assert.NotErrorIs(t, err, privicore.MessageKey("device"))
+		assert.NotErrorIs(t, err, privicore.ErrNotFound)
+		var failed *privicore.CommandError
+		require.ErrorAs(t, err, &failed)
+		assert.Equal(t, privicore.CommandError{ID: "c1", Operation: "Device.Remove", Messages: []string{"device.unknown", "for good"}}, *failed)
+		assert.EqualError(t, err, "privicore: Device.Remove: command c1 was rejected: device.unknown; for good")
+
+		result, err := cmd.Status(t.Context())
+		require.NoError(t, err)
+		assert.True(t, result.Has("device.unknown"))
+		assert.False(t, result.Has("rejected"))
+		assert.Equal(t, "rejected device.unknown, for good", result.String())
+	})
+}
+
+func TestErrorOfAWaitNamesTheCommand(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := fakeClient(t, func(r *http.Request, _ url.Values) (*http.Response, error) {
+			if r.Method == http.MethodPost {
+				return reply(202, `"c1"`)
+			}
+			return reply(502, "")
+		})
+		cmd, err := c.Device.Remove(t.Context(), device1)
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		_, err = cmd.Wait(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		failed := waitError(t, err)
+		assert.Equal(t, "c1", failed.ID)
+		assert.Equal(t, "Device.Remove", failed.Operation)
+		var last *privicore.APIError
+		require.ErrorAs(t, failed.LastPoll, &last)
+		assert.Equal(t, 502, last.StatusCode)
+		assert.Equal(t, "Utility.RequestStatus", last.Operation)
+		assert.True(t, strings.HasPrefix(err.Error(), "privicore: Device.Remove: wait for c1: context deadline exceeded (last poll: "), err)
+	})
+}
+
+// An object at 200 that does not say how the command ended is no outcome.
+func TestErrorObjectIsNoOutcome(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		`{"success":false,"message":"device.blocked"}`,
+		`{"error":"internal error"}`,
+		`{"errors":["internal error"]}`,
+		`{"code":500,"message":"Server Error"}`,
+		`{"status":"succeeded","error":"internal error"}`,
+		`[{"error":"internal error"}]`,
+		`{"deviceName":"Error","message":"device.registered"}`,
+		`{"failed":true}`, `{}`, `false`, `0`,
+	} {
+		t.Run(body, func(t *testing.T) {
+			t.Parallel()
+			pollBubble(t, always(answering(200, body)), func(t *testing.T, c *privicore.Client, p *polls) {
+				cmd := c.Command("c1")
+				_, err := cmd.Status(t.Context())
+				require.ErrorIs(t, err, privicore.ErrUnexpectedAnswer)
+				assert.NotErrorIs(t, err, privicore.ErrAmbiguous, "asking is idempotent")
+				start := time.Now()
+				result, err := cmd.Wait(t.Context())
+				assert.Nil(t, result)
+				require.ErrorIs(t, err, privicore.ErrUnexpectedAnswer)
+				assert.NotErrorIs(t, err, privicore.ErrRejected)
+				assert.GreaterOrEqual(t, time.Since(start), time.Minute, "it may pass")
+			}, privicore.WithMaxOutage(time.Minute))
+		})
+	}
+}
+
 func TestWaitAll(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	polled := map[string]int{}
 	answer := func(_ int, id string) (*http.Response, error) {
@@ -175,6 +307,7 @@ func TestWaitAll(t *testing.T) {
 }
 
 func TestWaitAllIsNotSlow(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		c := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) {
@@ -195,6 +328,7 @@ func TestWaitAllIsNotSlow(t *testing.T) {
 
 // A command that never ends must not hide the outcomes of the others.
 func TestWaitAllBesideACommandThatHangs(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := fakeClient(t, func(r *http.Request, _ url.Values) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "/hangs") {
@@ -215,6 +349,7 @@ func TestWaitAllBesideACommandThatHangs(t *testing.T) {
 }
 
 func TestWaitAllUntilTheContextEnds(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) { return reply(202, "") })
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
@@ -228,6 +363,7 @@ func TestWaitAllUntilTheContextEnds(t *testing.T) {
 }
 
 func TestCommandWithoutClient(t *testing.T) {
+	t.Parallel()
 	var none *privicore.Command
 	for _, cmd := range []*privicore.Command{none, {}, {ID: "c1"}} {
 		_, err := cmd.Wait(t.Context())
@@ -242,11 +378,12 @@ func TestCommandWithoutClient(t *testing.T) {
 }
 
 func TestCommandWithAnImpossibleID(t *testing.T) {
+	t.Parallel()
 	c := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) {
 		t.Error("sent")
 		return reply(200, "")
 	})
-	for _, id := range []string{"", "..", "a/../b", "\n", " "} {
+	for _, id := range []string{"", "..", "a/../b", "\n", " ", "c1 ", "c\x00", "c\u202e1", "c\xff"} {
 		_, err := c.Command(id).Wait(t.Context())
 		require.ErrorIs(t, err, privicore.ErrValidation)
 		_, err = c.Command(id).Status(t.Context())
@@ -254,15 +391,16 @@ func TestCommandWithAnImpossibleID(t *testing.T) {
 	}
 }
 
-func TestStatus(t *testing.T) {
+func TestCommandStatus(t *testing.T) {
+	t.Parallel()
 	pollBubble(t, func(poll int, _ string) (*http.Response, error) {
 		switch poll {
 		case 1:
 			return reply(404, "")
 		case 2:
-			return reply(429, "", "Retry-After", "7")
+			return reply(429, "", "Retry-After", "7200")
 		case 3:
-			return reply(500, "")
+			return reply(422, "")
 		}
 		return reply(202, `["started"]`)
 	}, func(t *testing.T, c *privicore.Client, p *polls) {
@@ -272,11 +410,33 @@ func TestStatus(t *testing.T) {
 		_, err = cmd.Status(t.Context())
 		require.ErrorIs(t, err, privicore.ErrRateLimited)
 		_, err = cmd.Status(t.Context())
-		require.Error(t, err)
+		require.ErrorIs(t, err, privicore.ErrValidation)
 		result, err := cmd.Status(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, privicore.CommandPending, result.Status)
-		assert.Zero(t, time.Since(p.start), "Status never waits")
+		assert.Zero(t, time.Since(p.start), "Status does not wait for the command")
 		assert.Len(t, p.times, 4)
 	})
+}
+
+// Status is sent again like any other read.
+func TestCommandStatusIsSentAgain(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]func() (*http.Response, error){
+		"500": answering(500, ""),
+		"429": answering(429, "", "Retry-After", "7"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pollBubble(t, afterPolls(1, first, answering(200, `["done"]`)), func(t *testing.T, c *privicore.Client, p *polls) {
+				result, err := c.Command("c1").Status(t.Context())
+				require.NoError(t, err)
+				assert.Equal(t, privicore.CommandSucceeded, result.Status)
+				assert.Len(t, p.times, 2)
+				if name == "429" {
+					assert.GreaterOrEqual(t, p.times[1], 7*time.Second)
+				}
+			})
+		})
+	}
 }

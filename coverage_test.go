@@ -25,7 +25,7 @@ import (
 var workflows = []string{
 	"Profile.Provision", "Device.Onboard",
 	"OAuth.Authorize", "OAuth.TokenSource",
-	"DataToken.Store", "DataToken.Retrieve",
+	"DataToken.All", "DataToken.Store", "DataToken.Retrieve",
 	"Policy.Gate", "Voting.Watch",
 }
 
@@ -44,6 +44,7 @@ func services() map[string]reflect.Type {
 }
 
 func TestCoverageServices(t *testing.T) {
+	t.Parallel()
 	var listed []string
 	for _, op := range operation.All {
 		if service, _, _ := strings.Cut(op.Name, "."); !slices.Contains(listed, service) {
@@ -54,6 +55,7 @@ func TestCoverageServices(t *testing.T) {
 }
 
 func TestCoverageMethods(t *testing.T) {
+	t.Parallel()
 	have := services()
 	var known []string
 	for _, op := range operation.All {
@@ -87,6 +89,7 @@ func TestCoverageMethods(t *testing.T) {
 }
 
 func TestCoverageSandbox(t *testing.T) {
+	t.Parallel()
 	served := privicoretest.Operations()
 	for _, op := range operation.All {
 		assert.Contains(t, served, op.Name, "the sandbox does not serve it")
@@ -94,6 +97,7 @@ func TestCoverageSandbox(t *testing.T) {
 }
 
 func TestCoverageWire(t *testing.T) {
+	t.Parallel()
 	tested := make(map[string]bool)
 	for _, call := range calls {
 		tested[call.operation] = true
@@ -108,6 +112,7 @@ func TestCoverageWire(t *testing.T) {
 // Every operation has recorded answers, and a success of the kind that the
 // table says; every recorded answer belongs to an operation and can be read.
 func TestCoverageRecordings(t *testing.T) {
+	t.Parallel()
 	stems := make(map[string]bool)
 	for _, op := range operation.All {
 		stems[op.Fixture()] = true
@@ -149,6 +154,7 @@ func hasSuccess(t *testing.T, op *operation.Operation) bool {
 }
 
 func TestCoverageDocument(t *testing.T) {
+	t.Parallel()
 	var want bytes.Buffer
 	require.NoError(t, operation.WriteCoverage(&want))
 	have, err := os.ReadFile("docs/coverage.md")

@@ -1,44 +1,42 @@
 package privicore
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"iter"
-	"strings"
+	"net/url"
 	"time"
 
 	"github.com/privicore/privicore-go/internal/operation"
+	"github.com/privicore/privicore-go/internal/wire"
 )
 
-// DataTokenService is the section "Data token" of the API: data in, token out,
-// data back. Store and Retrieve are the two ways as a whole; the other methods
-// are their steps, and what else can be done with a token.
+// DataTokenService is the section "Data token" of the API. Store exchanges data for
+// a token, and Retrieve gets the data back. Other methods are the single steps of
+// these two, or list, describe, update and delete what tokens stand for.
 //
-// A data token stands for the data and reveals nothing of it. It is not a
-// Secret.
+// A data token reveals nothing of its data, so it is not a Secret.
 type DataTokenService service
 
-// MaxInline is the largest ciphertext, in bytes, that Store sends in a form
-// field; larger ones are streamed. Servers were observed to take about 50 KB.
+// MaxInline is the largest ciphertext, in bytes, that Store sends in a form field.
+// Larger ones are streamed. Servers were observed to take about 50 KB.
 const MaxInline = 50_000
 
-// Reservation asks for room for a payload.
-type Reservation struct {
+// ReserveRequest describes the space to reserve for a payload.
+type ReserveRequest struct {
 	Context string // what the data belongs to; required
-	// TTL is how long the temporary token lives, in whole minutes. Zero is the
-	// server's default of 5 minutes; 300 and more are refused by it.
+	// TTL is how long the temporary token lives, in whole minutes. Zero means the
+	// server's default of 5 minutes. 300 minutes and more are refused.
 	TTL time.Duration
-	// Meta is stored beside the data as it is.
+	// Meta is any text that is stored beside the data. It is optional.
 	Meta string
 }
 
 // refusedTTL is the one number of minutes that is known to be too many.
 const refusedTTL = 300 * time.Minute
 
-func (r Reservation) check(op *operation.Operation) error {
+func (r *ReserveRequest) check(op *operation.Operation) error {
 	switch {
 	case r.TTL < 0:
 		return invalid(op, "ttl", fmt.Sprintf("is %s; it must not be negative", r.TTL))
@@ -50,27 +48,16 @@ func (r Reservation) check(op *operation.Operation) error {
 	return checkText(op, "context", r.Context)
 }
 
-// PendingToken is a temporary token that is being made.
-type PendingToken struct {
-	*Command
-}
-
-// Result waits until the room is reserved and retrieves the temporary token. A
-// token that is not found at once is asked for again for some seconds.
-func (p *PendingToken) Result(ctx context.Context) (*TemporaryToken, error) {
-	if _, err := p.Wait(ctx); err != nil {
-		return nil, err
-	}
-	var token *TemporaryToken
-	err := p.client.untilFound(ctx, func() (err error) {
-		token, err = p.client.DataToken.RetrieveTemporary(ctx, p.ID)
-		return err
-	})
-	return token, err
-}
-
-// Reserve asks for room for a payload: "Reserve token space".
-func (s *DataTokenService) Reserve(ctx context.Context, r Reservation) (*PendingToken, error) {
+// Reserve reserves space for a payload. It does not wait. Pending.Result waits until
+// the space is reserved and returns the temporary token.
+//
+// To go on in another process, keep the ID: Command(id).Wait, and then
+// RetrieveTemporary with the same id.
+//
+// It is the operation [Reserve token space].
+//
+// [Reserve token space]: https://docs.privicore.com/reserve-token-space-14411433e0
+func (s *DataTokenService) Reserve(ctx context.Context, r ReserveRequest) (*Pending[*TemporaryToken], error) {
 	op := operation.DataTokenReserve
 	if err := r.check(op); err != nil {
 		return nil, err
@@ -84,17 +71,21 @@ func (s *DataTokenService) Reserve(ctx context.Context, r Reservation) (*Pending
 	if err != nil {
 		return nil, err
 	}
-	return &PendingToken{cmd}, nil
+	return newPending(cmd, s.RetrieveTemporary), nil
 }
 
-// TemporaryToken is where a payload goes before it has its permanent token.
+// TemporaryToken is the token of a reserved space. It takes one payload, which
+// ConfigureFileMeta then gives its permanent token.
 type TemporaryToken struct {
 	answer
 	Token string `json:"token"`
-	// Stream is where to upload the payload, once: a URL, or from some servers
-	// a bare token for an upload server that WithUploadURL names.
+	// Stream is where Upload sends the payload. It can be used once. It is an
+	// address, or from some servers a token for the server of WithUploadURL.
 	Stream Secret `json:"stream"`
 }
+
+// Format leaves out the raw JSON.
+func (t TemporaryToken) Format(s fmt.State, verb rune) { format(s, verb, t) }
 
 func (t *TemporaryToken) missing() string {
 	if t.Token == "" {
@@ -103,9 +94,13 @@ func (t *TemporaryToken) missing() string {
 	return ""
 }
 
-// RetrieveTemporary returns the temporary token that a reservation made:
-// "Retrieve temporary data token". The commandID is that of Reserve. The error
-// matches ErrNotFound if the reservation is not settled or has expired.
+// RetrieveTemporary returns the temporary token of a reservation. commandID is the
+// ID that Reserve returned. The error matches ErrNotFound if the command has not
+// ended or the token has expired.
+//
+// It is the operation [Retrieve temporary data token].
+//
+// [Retrieve temporary data token]: https://docs.privicore.com/retrieve-temporary-data-token-14411434e0
 func (s *DataTokenService) RetrieveTemporary(ctx context.Context, commandID string) (*TemporaryToken, error) {
 	op := operation.DataTokenRetrieveTemporary
 	if err := checkIdentifier(op, "id", commandID); err != nil {
@@ -114,8 +109,11 @@ func (s *DataTokenService) RetrieveTemporary(ctx context.Context, commandID stri
 	return value[TemporaryToken](ctx, s.client, op, params{path: commandID})
 }
 
-// Exchange sends a payload in a form field, encoded in base64: "Exchange data
-// for token". The ciphertext may have about 50 KB; see MaxInline.
+// Exchange stores a ciphertext of up to about 50 KB under a temporary token. The
+// ciphertext travels in a form field in base64; see MaxInline. Exchange returns the
+// command and does not wait.
+//
+// It is the operation "Exchange data for token".
 func (s *DataTokenService) Exchange(ctx context.Context, temporaryToken string, ciphertext []byte) (*Command, error) {
 	op := operation.DataTokenExchange
 	if err := checkIdentifier(op, "temporaryTokenSpace", temporaryToken); err != nil {
@@ -128,8 +126,8 @@ func (s *DataTokenService) Exchange(ctx context.Context, temporaryToken string, 
 	return s.client.command(ctx, op, params{form: form})
 }
 
-// RiskMeta classifies data by the risk that goes with it. The server takes
-// other fields too; those go into Other.
+// RiskMeta classifies data by its risk. The server accepts more fields than the
+// documented ones; Other holds them.
 type RiskMeta struct {
 	Classification string
 	Label          string
@@ -137,8 +135,12 @@ type RiskMeta struct {
 	Other          map[string]string
 }
 
-// ConfigureRiskMeta classifies the data of a token: "Configure information
-// security risk meta".
+// ConfigureRiskMeta classifies the data of a token. It returns the command and does
+// not wait.
+//
+// It is the operation [Configure information security risk meta].
+//
+// [Configure information security risk meta]: https://docs.privicore.com/configure-information-security-risk-meta-14411439e0
 func (s *DataTokenService) ConfigureRiskMeta(ctx context.Context, token string, meta RiskMeta) (*Command, error) {
 	op := operation.DataTokenConfigureRiskMeta
 	if err := checkIdentifier(op, "token", token); err != nil {
@@ -186,32 +188,13 @@ func (m *FileMeta) check(op *operation.Operation) error {
 	return nil
 }
 
-// permanentToken is a token, alone or in an object.
-type permanentToken struct{ token string }
-
-func (t *permanentToken) UnmarshalJSON(data []byte) error {
-	if isJSONString(data) {
-		return json.Unmarshal(data, &t.token)
-	}
-	var object struct {
-		Token string `json:"token"`
-	}
-	err := json.Unmarshal(data, &object)
-	t.token = object.Token
-	return err
-}
-
-// missing does not take a sentence, or a word such as "ok", for a token.
-func (t *permanentToken) missing() string {
-	if t.token == "" || strings.ContainsAny(t.token, " \t\r\n") || statusOf([]string{t.token}) != "" {
-		return "token"
-	}
-	return ""
-}
-
-// ConfigureFileMeta describes the payload that a temporary token holds, and
-// returns the permanent token in exchange: "Configure file meta". All fields
-// but Size must be set.
+// ConfigureFileMeta describes the payload of a temporary token, and returns the
+// permanent token. All fields of meta but Size must be set. If the error matches
+// ErrAmbiguous, the server may have made the token; List shows whether it did.
+//
+// It is the operation [Configure file meta].
+//
+// [Configure file meta]: https://docs.privicore.com/configure-file-meta-14411440e0
 func (s *DataTokenService) ConfigureFileMeta(ctx context.Context, temporaryToken string, meta FileMeta) (string, error) {
 	op := operation.DataTokenConfigureFileMeta
 	if err := checkIdentifier(op, "token", temporaryToken); err != nil {
@@ -224,11 +207,15 @@ func (s *DataTokenService) ConfigureFileMeta(ctx context.Context, temporaryToken
 		Token string `url:"token"`
 		FileMeta
 	}{temporaryToken, meta}
-	v, err := value[permanentToken](ctx, s.client, op, params{form: form})
+	r, resp, err := s.client.send(ctx, op, params{form: form})
 	if err != nil {
 		return "", err
 	}
-	return v.token, nil
+	token := wire.PermanentToken(resp.Body)
+	if token == "" {
+		return "", unreadable(r, resp, "the token is missing")
+	}
+	return token, nil
 }
 
 // DataToken is an entry in the list of data tokens.
@@ -242,8 +229,12 @@ type DataToken struct {
 	CreatedAt time.Time `json:"createdAt"`
 }
 
-// DataTokenFilter selects data tokens. Empty fields select all. Whether a server
-// compares whole values is not documented; privicoretest does.
+// Format leaves out the raw JSON.
+func (t DataToken) Format(s fmt.State, verb rune) { format(s, verb, t) }
+
+// DataTokenFilter selects the data tokens that match all of its fields that are not
+// empty. Whether servers compare whole values is not documented; privicoretest
+// does.
 type DataTokenFilter struct {
 	FileName  string `url:"filters[meta.file.fileName],omitempty"`
 	Extension string `url:"filters[meta.file.extension],omitempty"`
@@ -252,13 +243,33 @@ type DataTokenFilter struct {
 	Token     string `url:"filters[token],omitempty"`
 }
 
-// perPage is how many tokens List asks for at a time.
+// perPage is how many tokens All asks for at a time.
 const perPage = 100
 
-// List returns the data tokens of the profile that match filter, and fetches
-// page after page as they are used: "List data tokens". An error ends the
-// sequence.
-func (s *DataTokenService) List(ctx context.Context, filter DataTokenFilter) iter.Seq2[DataToken, error] {
+// List returns all data tokens of the profile that match filter. It fetches one page
+// after the other. All does not keep them in memory.
+//
+// It is the operation [List data tokens].
+//
+// [List data tokens]: https://docs.privicore.com/list-data-tokens-14411441e0
+func (s *DataTokenService) List(ctx context.Context, filter DataTokenFilter) ([]DataToken, error) {
+	var tokens []DataToken
+	for token, err := range s.All(ctx, filter) {
+		if err != nil {
+			return nil, err
+		}
+		tokens = append(tokens, token)
+	}
+	return tokens, nil
+}
+
+// All yields the data tokens of the profile that match filter. It fetches a page when
+// the loop needs it. If a call fails, All yields the error as the last element.
+//
+// It is the operation [List data tokens].
+//
+// [List data tokens]: https://docs.privicore.com/list-data-tokens-14411441e0
+func (s *DataTokenService) All(ctx context.Context, filter DataTokenFilter) iter.Seq2[DataToken, error] {
 	type query struct {
 		Page    int `url:"page"`
 		PerPage int `url:"perPage"`
@@ -266,16 +277,11 @@ func (s *DataTokenService) List(ctx context.Context, filter DataTokenFilter) ite
 	}
 	return func(yield func(DataToken, error) bool) {
 		previous, seen := "", 0
-		for page := 1; ; page++ {
-			p := params{form: query{page, perPage, filter}}
-			resp, err := s.client.send(ctx, operation.DataTokenList, &p, "")
+		for number := 1; ; number++ {
+			p := params{form: query{number, perPage, filter}}
+			tokens, resp, err := page[DataToken](ctx, s.client, operation.DataTokenList, p)
 			if err != nil {
 				yield(DataToken{}, err)
-				return
-			}
-			tokens, err := decodeList[DataToken](resp.Body)
-			if err != nil {
-				yield(DataToken{}, unreadable(operation.DataTokenList, &p, resp, describeBody(resp, err)))
 				return
 			}
 			// A server that does not know pages answers with the same one.
@@ -296,32 +302,31 @@ func (s *DataTokenService) List(ctx context.Context, filter DataTokenFilter) ite
 	}
 }
 
-// isLastPage tells, as far as the answer does, that there are no more items.
-// The server may give fewer on a page than it was asked for, and whether its
-// count is of the page or of all is not documented, so that alone a full page
-// or a larger count means more. Where it says nothing the next page is tried.
+// isLastPage reports whether there are no more items after a page. The server may
+// put fewer items on a page than it was asked for. Whether its count is that of the
+// page or of all pages is not documented. So there is another page if this one is
+// full by the server's own measure, or if the count is larger than what was seen.
 func isLastPage(body []byte, items, seen int) bool {
-	var page struct {
-		Meta struct {
-			Count   int `json:"count"`
-			PerPage int `json:"perPage"`
-		} `json:"meta"`
-	}
-	_ = json.Unmarshal(body, &page) // an array has no meta
-	return items < page.Meta.PerPage && page.Meta.Count <= seen
+	perPage, count := wire.Page(body)
+	return items < perPage && count <= seen
 }
 
-// DataMeta is what Update stores beside the data. What may be in the three
-// parts is not documented beyond the fields of RiskMeta and FileMeta.
+// DataMeta is what Update stores beside the data. The only fields that the
+// documentation shows are those of RiskMeta and FileMeta.
 type DataMeta struct {
 	Risk map[string]any `json:"information_security_risk,omitempty"`
 	File map[string]any `json:"file,omitempty"`
 	Data map[string]any `json:"data,omitempty"`
 }
 
-// Update replaces the data of a token, which stays the same: "Update data
-// token". The ciphertext travels in base64, so it should not be larger than
-// MaxInline. That the field is base64, as in Exchange, is inferred.
+// Update replaces the data of a permanent token. The token stays the same. The
+// ciphertext is sent in base64 and should not be larger than MaxInline. That the
+// field is base64, as in Exchange, is inferred. Update returns the command and does
+// not wait.
+//
+// It is the operation [Update data token].
+//
+// [Update data token]: https://docs.privicore.com/update-data-token-14411442e0
 func (s *DataTokenService) Update(ctx context.Context, token string, ciphertext []byte, meta DataMeta) (*Command, error) {
 	op := operation.DataTokenUpdate
 	if err := checkIdentifier(op, "dataToken", token); err != nil {
@@ -335,15 +340,20 @@ func (s *DataTokenService) Update(ctx context.Context, token string, ciphertext 
 	return s.client.command(ctx, op, params{json: body})
 }
 
-// TokenMeta is what UpdateMeta can change; empty fields stay as they are.
+// TokenMeta is what UpdateMeta can change. Empty fields stay as they are.
 type TokenMeta struct {
 	FileName  string `url:"fileName,omitempty"`
 	Extension string `url:"extension,omitempty"`
 	Context   string `url:"context,omitempty"`
 }
 
-// UpdateMeta changes the description of a token and not its data: "Update data
-// token" in the form that was observed.
+// UpdateMeta changes the description of a token, but not its data. It returns the
+// command and does not wait. This form of the operation was observed and is not
+// documented.
+//
+// It is the operation [Update data token].
+//
+// [Update data token]: https://docs.privicore.com/update-data-token-14411442e0
 func (s *DataTokenService) UpdateMeta(ctx context.Context, token string, meta TokenMeta) (*Command, error) {
 	op := operation.DataTokenUpdateMeta
 	if err := checkIdentifier(op, "token", token); err != nil {
@@ -359,20 +369,13 @@ func (s *DataTokenService) UpdateMeta(ctx context.Context, token string, meta To
 	return s.client.command(ctx, op, params{form: form})
 }
 
-// Delete deletes the data of a token: "Delete data".
+// Delete deletes the data of a token. It returns the command and does not wait.
+//
+// It is the operation "Delete data".
 func (s *DataTokenService) Delete(ctx context.Context, token string) (*Command, error) {
 	op := operation.DataTokenDelete
 	if err := checkIdentifier(op, "token", token); err != nil {
 		return nil, err
 	}
-	form := struct {
-		Token string `url:"token"`
-	}{token}
-	return s.client.command(ctx, op, params{form: form})
-}
-
-// isJSONString tells a JSON string from other JSON.
-func isJSONString(data []byte) bool {
-	data = bytes.TrimSpace(data)
-	return len(data) > 0 && data[0] == '"'
+	return s.client.command(ctx, op, params{values: url.Values{"token": {token}}})
 }

@@ -6,27 +6,29 @@ import (
 	"io"
 	"sync/atomic"
 	"time"
+
+	"github.com/privicore/privicore-go/internal/lifecycle"
 )
 
-// readGrace is how long a call that failed waits for a Read of the caller's
-// reader to return: after that it may be a terminal. Until then the reader is
-// in use, and a caller who rewinds a file to try again would lose a part of it.
+// readGrace is how long a call that failed waits for a Read of the caller's reader
+// to return. Without it a caller that rewinds a file to try again could lose the part
+// that this Read takes. It is bounded because a Read of a terminal may never return.
 const readGrace = time.Second
 
-// pump reads from a reader of the caller's in a goroutine of its own, and has
-// the ciphertext read from it through a pipe. A Cipher wants to write where HTTP
-// wants to read, and a Read may block for as long as it likes: net/http does not
-// return before a body does, even if its context has ended.
+// pump reads from the caller's reader in a goroutine of its own, and hands out the
+// ciphertext through a pipe. The goroutine is needed because a Cipher writes what
+// HTTP wants to read. It also keeps a Read that blocks from blocking the call:
+// net/http waits for the Read of a body even after its context has ended.
 type pump struct {
 	*io.PipeReader
 	size      atomic.Int64 // read so far
 	abandoned atomic.Bool
 	done      chan struct{} // closed when nothing is read any more
-	failure   error         // why it is not whole, unless it was abandoned; read it after done
+	failure   error         // why the data is not whole; read after done, nil if abandoned
 }
 
-// errBroken stands in the pipe for the error of a pump, which may be one that
-// readers take for an end.
+// errBroken takes the place of the pump's error in the pipe, because that error could
+// be io.EOF, which readers take for the end of the data.
 var errBroken = errors.New("the data could not be read or encrypted")
 
 // startPump begins to read. The caller calls stop.
@@ -74,22 +76,21 @@ func (p *pump) run(from io.Reader, cipher Cipher, to io.Writer, progress func(in
 	return errBroken
 }
 
-// abandon has the pump end as soon as it can, and its readers at once.
+// abandon ends the readers of the pump at once, and the pump as soon as it can.
 func (p *pump) abandon() {
 	p.abandoned.Store(true)
 	_ = p.Close()
 }
 
-// abandonWith has ctx or the client abandon the pump when they end, until
-// release is called.
-func (p *pump) abandonWith(ctx context.Context, c *Client) (release func()) {
+// abandonWith abandons the pump when ctx or scope ends, until release is called.
+func (p *pump) abandonWith(ctx context.Context, scope *lifecycle.Scope) (release func()) {
 	stopCtx := context.AfterFunc(ctx, p.abandon)
-	stopLife := context.AfterFunc(c.life, p.abandon)
-	return func() { stopCtx(); stopLife() }
+	stopScope := scope.AfterEnd(p.abandon)
+	return func() { stopCtx(); stopScope() }
 }
 
-// stop ends the pump, and returns how much it has read and how it failed by
-// itself.
+// stop ends the pump. It returns how much the pump has read, and the error of the
+// source or the cipher if that ended it.
 func (p *pump) stop() (size int64, failure error) {
 	p.abandon()
 	select {
@@ -100,14 +101,14 @@ func (p *pump) stop() (size int64, failure error) {
 	return p.size.Load(), failure
 }
 
-// asItIs is the Cipher for what is encrypted already.
-type asItIs struct{}
+// passthrough is the Cipher for what is encrypted already.
+type passthrough struct{}
 
 // Encrypt writes what it is given.
-func (asItIs) Encrypt(dst io.Writer) (io.WriteCloser, error) { return writeCloser{dst}, nil }
+func (passthrough) Encrypt(dst io.Writer) (io.WriteCloser, error) { return writeCloser{dst}, nil }
 
 // Decrypt reads what there is.
-func (asItIs) Decrypt(src io.Reader) (io.Reader, error) { return src, nil }
+func (passthrough) Decrypt(src io.Reader) (io.Reader, error) { return src, nil }
 
 type writeCloser struct{ io.Writer }
 

@@ -3,51 +3,58 @@ package privicore
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/privicore/privicore-go/internal/operation"
 	"github.com/privicore/privicore-go/internal/realtime"
+	"github.com/privicore/privicore-go/internal/wait"
+	"github.com/privicore/privicore-go/internal/wire"
 )
 
-// ErrAnswerLost means that the WebSocket channel was down while the data was
-// to be announced over it. The server does not announce twice: request it
-// again.
+// ErrAnswerLost means that the WebSocket channel was down when the server announced
+// the data. The server announces data once, so it has to be requested again.
 var ErrAnswerLost = errors.New("the WebSocket channel broke before the data was announced")
 
-// answerLag is how long after the end of its command an announcement may
-// come, if the channel was down meanwhile.
+// answerLag is how long a wait goes on after the last sign of an announcement, if a
+// part of it may have been missed.
 const answerLag = 5 * time.Second
 
-// PendingData is data that was requested and is being put together from the
-// devices that store it. One made of ids that were kept, with Client.Command for
-// the command, waits for what has not been announced yet.
+// PendingData is data that was requested and that the server is collecting from the
+// devices that store it.
+//
+// To go on in another process, keep both ids. The other process must wait before the
+// data is announced:
+//
+//	pending := &privicore.PendingData{Command: client.Command(id), RequestID: requestID}
+//	ciphertext, err := pending.Result(ctx)
 type PendingData struct {
 	*Command
-	RequestID string // under which the data will be announced
+	RequestID string // id under which the data will be announced
 
-	found *announced
+	found *wire.Announcement // what was received so far; a pointer, so that fmt does not show it
 }
 
 // Ciphertext is the data behind a token, as it was stored.
 type Ciphertext struct {
 	io.ReadCloser
-	// Context is what the server says the data belongs to, if it does.
+	// Context is what the data belongs to, or "" if the server does not say.
 	Context string
 	// Size is the number of bytes, or -1 if it is not known.
 	Size int64
 }
 
-// Request asks for the data behind a token: "Request data via token". The data
-// is announced over the WebSocket channel and nowhere else, so the channel is
-// joined first, and an error if it cannot be had. A client without a WebSocket
-// URL can request data only for somebody else to receive. The error matches
-// ErrNotFound if there is no such token.
+// Request requests the data of a token. It does not wait for the data;
+// PendingData.Result does. The server announces the data only over the WebSocket
+// channel, so Request joins the channel first, and fails if it cannot. A client
+// without a WebSocket URL can request data, but only other clients of the profile
+// receive it. The error matches ErrNotFound if the token does not exist.
+//
+// It is the operation "Request data via token".
 func (s *DataTokenService) Request(ctx context.Context, token string) (*PendingData, error) {
 	op := operation.DataTokenRequest
 	if err := checkIdentifier(op, "token", token); err != nil {
@@ -58,193 +65,248 @@ func (s *DataTokenService) Request(ctx context.Context, token string) (*PendingD
 			return nil, &callError{operation: op, err: fmt.Errorf("data is announced over the WebSocket channel: %w", err)}
 		}
 	}
-	form := struct {
-		Token string `url:"token"`
-	}{token}
-	p := params{form: form}
-	cmd, resp, err := s.client.accept(ctx, op, &p)
+	r, resp, cmd, err := s.client.accept(ctx, op, params{values: url.Values{"token": {token}}})
 	if err != nil {
 		return nil, err
 	}
-	id := resp.Header.Get("X-DPT-CAB-REQUEST-ID")
+	id := resp.Header.Get(requestHeader)
 	if id == "" {
-		return nil, unreadable(op, &p, resp, "the header X-DPT-CAB-REQUEST-ID is missing")
+		return nil, unreadable(r, resp, "the header X-DPT-CAB-REQUEST-ID is missing")
 	}
 	return &PendingData{Command: cmd, RequestID: id}, nil
 }
 
-// Result waits until the data is announced and opens it: from the announcement
-// itself, or from the download server. The caller closes it. A rejection, for
-// example by a vote, is a *CommandError; after a gap in the channel the error
-// may match ErrAnswerLost. If ctx ends first, Result may be called again, but
-// not by two goroutines at a time.
+// Result waits until the data is announced, and returns it. The data is in the
+// announcement itself or comes from the download server. The caller closes the
+// Ciphertext; ctx and the client must live until then.
 //
-// A text in an announcement counts as data from 28 bytes on, the least that
-// AESGCM makes of anything: observed servers send the data where documented
-// ones say how far they are.
+// If the request was rejected, for example by a vote, the error is a *CommandError.
+// If the channel was down meanwhile, it may match ErrAnswerLost. If ctx ends first,
+// it is a *WaitError, and Result may be called again. Only one goroutine at a time
+// may call Result.
+//
+// Observed servers put the data where documented ones put a text about the progress.
+// Result takes base64 of at least 28 bytes for data. AESGCM never makes less.
 func (p *PendingData) Result(ctx context.Context) (*Ciphertext, error) {
-	if err := p.wait(ctx); err != nil {
-		return nil, err
-	}
-	return p.open(ctx)
-}
-
-// open opens the data that was announced.
-func (p *PendingData) open(ctx context.Context) (*Ciphertext, error) {
-	found := p.found
-	if found.inline != nil {
-		body := io.NopCloser(bytes.NewReader(found.inline))
-		return &Ciphertext{ReadCloser: body, Context: found.context, Size: int64(len(found.inline))}, nil
-	}
-	data, err := p.client.DataToken.Download(ctx, found.url)
+	found, err := p.wait(ctx)
 	if err != nil {
 		return nil, err
 	}
-	data.Context = found.context
+	return p.client.openAnnounced(ctx, found)
+}
+
+// openAnnounced opens the data that was announced.
+func (c *Client) openAnnounced(ctx context.Context, found *wire.Announcement) (*Ciphertext, error) {
+	if found.Inline != nil {
+		body := io.NopCloser(bytes.NewReader(found.Inline))
+		return &Ciphertext{ReadCloser: body, Context: found.Context, Size: int64(len(found.Inline))}, nil
+	}
+	data, err := c.DataToken.Download(ctx, NewSecret(found.Address))
+	if err != nil {
+		return nil, err
+	}
+	data.Context = found.Context
 	return data, nil
 }
 
-// needChannel is the refusal to wait for what could not be heard.
+// needChannel returns an error if the client has no WebSocket URL.
 func (c *Client) needChannel() error {
 	if c.channel.Enabled() {
 		return nil
 	}
-	return badOption("WebSocket URL", "is not set, and data is announced over that channel only; use WithWebSocketURL")
+	return &ValidationError{
+		Operation: operation.DataTokenRequest.Name, Field: "WebSocket URL",
+		Reason: "is not set, and data is announced over that channel only; use WithWebSocketURL",
+	}
 }
 
 // wait waits for the messages that say where the data is.
-func (p *PendingData) wait(ctx context.Context) error {
+func (p *PendingData) wait(ctx context.Context) (*wire.Announcement, error) {
 	if err := p.check(); err != nil {
-		return err
+		return nil, err
 	}
-	if err := p.client.needChannel(); err != nil {
-		return err
+	c := p.client
+	if err := c.needChannel(); err != nil {
+		return nil, err
 	}
 	if p.found == nil {
-		p.found = new(announced)
+		p.found = new(wire.Announcement)
 	}
-	channel := p.client.channel
-	watch := channel.WatchRequest(p.RequestID)
-	defer watch.Stop()
-
-	// The command tells of a rejection, and its end says that the data should
-	// have been announced.
-	ended := make(chan error, 1)
-	waitCtx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if !p.client.begin() {
-		return ErrClosed
+	if p.found.Complete() {
+		return p.found, nil
 	}
-	go func() {
-		defer p.client.background.Done()
-		_, err := p.Wait(waitCtx)
-		ended <- err
-	}()
-
-	var late <-chan time.Time // fires when nothing more is to be expected
-	_, changed := channel.State()
-	_, gap := channel.Missed(watch.Since(p.joined))
-	done := false
-	for !p.found.complete() {
-		if done && gap && late == nil {
-			late = time.After(answerLag)
-		}
-		select {
-		case <-watch.Ready():
-			for _, m := range watch.Take() {
-				p.found.take(&m)
-			}
-			late = nil // something goes on
-		case err := <-ended:
-			if err != nil {
-				return err
-			}
-			done = true
-		case <-changed:
-			_, changed = channel.State()
-			gap = true
-		case <-late:
-			return ErrAnswerLost
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-p.client.life.Done():
-			return ErrClosed
-		}
+	p.openChannel()
+	command, data := c.channel.SubscribeData(p.ID, p.RequestID)
+	defer command.Stop()
+	defer data.Stop()
+	feed := &dataFeed{
+		commandFeed: commandFeed{channel: c.channel, sub: command, cursor: command.Since(p.sent.cursor)},
+		data:        data,
+		dataCursor:  data.Since(p.sent.cursor),
 	}
-	return nil
+	err := wait.For(ctx, c.waiting, wait.Task[dataNews]{
+		Name:      p.Operation(),
+		ID:        p.ID,
+		Ask:       func(ctx context.Context) (dataNews, time.Duration, error) { return p.ask(ctx, feed) },
+		Accept:    func(news dataNews) (bool, error) { return p.accept(news, feed) },
+		Feed:      feed,
+		Limiter:   c.limiter,
+		Backoff:   pollBackoff,
+		Timeout:   pollTimeout,
+		NotBefore: p.notBefore,
+		Classify:  classifyAnswerLost,
+	})
+	switch {
+	case errors.Is(err, ErrRejected), errors.Is(err, ErrAnswerLost):
+		return nil, err
+	case err != nil:
+		return nil, p.waitError(err)
+	}
+	return p.found, nil
 }
 
-// announced is what is known of where the data is.
-type announced struct {
-	context string
-	inline  []byte
-	token   Secret // for the download server, of a stream that is not ready yet
-	server  Secret // the download server of that stream
-	url     Secret // complete
+// ask polls the command. Once the command has succeeded a poll tells nothing more:
+// the data is announced, or the announcement was missed.
+func (p *PendingData) ask(ctx context.Context, feed *dataFeed) (dataNews, time.Duration, error) {
+	if feed.ended.Load() {
+		after, err := feed.overdue()
+		return dataNews{}, after, err
+	}
+	result, after, err := p.client.requestStatus(withoutCapture(ctx), p.ID, params{noRetry: true})
+	return dataNews{result: result}, after, err
 }
 
-func (a *announced) complete() bool { return a.inline != nil || !a.url.IsZero() }
+// accept takes in news, and reports whether the data can be opened.
+func (p *PendingData) accept(news dataNews, feed *dataFeed) (bool, error) {
+	switch {
+	case news.message != nil:
+		p.found.Take(news.message)
+		feed.heard()
+	case news.result != nil && news.result.Status == CommandRejected:
+		return true, &CommandError{ID: p.ID, Operation: p.Operation(), Messages: news.result.Messages}
+	case news.result != nil && news.result.Status == CommandSucceeded:
+		feed.ended.Store(true)
+		feed.heard()
+	}
+	return p.found.Complete(), nil
+}
 
-// take reads one message, in the documented or the observed meaning.
-func (a *announced) take(m *realtime.Message) {
-	if a.complete() {
-		return
+// dataNews is a report about the command, or a part of the announcement. Both are
+// nil if there is nothing new.
+type dataNews struct {
+	result  *CommandResult
+	message *wire.Message
+}
+
+// dataFeed delivers the pushed messages about a request for data: those about its
+// command, and those that announce the data.
+type dataFeed struct {
+	commandFeed
+	data       *realtime.Subscription
+	dataCursor realtime.Cursor
+	gap        atomic.Bool  // a part of the announcement may have been missed
+	ended      atomic.Bool  // the command has succeeded, so the data should have been announced
+	last       atomic.Int64 // time of the last news, in Unix nanoseconds
+}
+
+func (f *dataFeed) heard() { f.last.Store(time.Now().UnixNano()) }
+
+func (f *dataFeed) Take() []dataNews {
+	var news []dataNews
+	messages := f.data.Take()
+	for i := range messages {
+		news = append(news, dataNews{message: &messages[i]})
 	}
-	if m.DataContext != "" {
-		a.context = m.DataContext
+	for _, result := range f.commandFeed.Take() {
+		news = append(news, dataNews{result: result})
 	}
-	var body string
-	if isJSONString(m.Body) {
-		_ = json.Unmarshal(m.Body, &body)
+	return news
+}
+
+func (f *dataFeed) State() (wait.State, <-chan struct{}) {
+	state, changed := f.commandFeed.State()
+	if f.channel.Gap(f.dataCursor) {
+		f.gap.Store(true)
 	}
 	switch {
-	case m.Type == realtime.TypeStream:
-		a.server = NewSecret(m.StreamURL)
-	case m.OutputType == 1 && strings.Contains(body, "://"):
-		a.url = NewSecret(body)
-		return
-	case m.OutputType == 1:
-		a.token = NewSecret(body)
-	default:
-		// Observed servers send the payload itself, documented ones a text
-		// that says how far they are.
-		a.inline = payloadIn(body)
+	case !f.ended.Load() || state == wait.Off || state == wait.Opening:
+		return state, changed
+	case f.gap.Load():
+		return wait.Behind, changed // see overdue
 	}
-	switch server := a.server.Reveal(); {
-	case server == "":
-	case authOf(server) != "":
-		a.url = a.server
-	case !a.token.IsZero():
-		a.url = NewSecret(withAuth(server, a.token.Reveal()))
-	}
+	return wait.Live, changed
 }
 
-// payloadIn decodes an inline payload, or returns nil. No ciphertext is so
-// short that a word such as "starting" could be taken for one.
-func payloadIn(body string) []byte {
-	data, err := base64.StdEncoding.Strict().DecodeString(body)
-	if err != nil || len(data) < gcmOverhead {
-		return nil
+// overdue returns ErrAnswerLost if a part of the announcement may have been missed
+// and nothing has come for answerLag. Otherwise it returns when to look again.
+func (f *dataFeed) overdue() (after time.Duration, err error) {
+	if !f.gap.Load() {
+		return 0, nil
 	}
-	return data
+	if after = answerLag - time.Since(time.Unix(0, f.last.Load())); after > 0 {
+		return after, nil
+	}
+	return 0, ErrAnswerLost
 }
 
-// Retrieval says how Retrieve gets at the data.
+func classifyAnswerLost(err error) (wait.Class, time.Duration) {
+	if errors.Is(err, ErrAnswerLost) {
+		return wait.Final, 0
+	}
+	return classify(err)
+}
+
+// Download opens the address of announced data, and returns the data. It returns when
+// the server has begun to answer. The client's token is not sent there. The caller
+// closes the Ciphertext; ctx and the client must live until then.
+//
+// An address can be used once. If it was used before or has expired, the error
+// matches ErrUnauthorized. If the download breaks off, the reader returns an error
+// that is not io.EOF.
+//
+// It is the operation [Download data].
+//
+// [Download data]: https://docs.privicore.com/download-data-14411438e0
+func (s *DataTokenService) Download(ctx context.Context, url Secret) (*Ciphertext, error) {
+	r, err := s.client.fileRequest(operation.DataTokenDownload, "url", url, "")
+	if err != nil {
+		return nil, err
+	}
+	got, err := s.client.transport.Download(ctx, &r.Request)
+	if err != nil {
+		return nil, newCallError(r.op, err)
+	}
+	resp := &Response{StatusCode: got.StatusCode, Header: got.Header, client: s.client}
+	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
+		capture(ctx, resp)
+		return &Ciphertext{ReadCloser: got.Body, Size: got.Size}, nil
+	}
+	defer got.Body.Close()
+	resp.Body, _ = io.ReadAll(got.Body) // what there is of a refusal is enough
+	capture(ctx, resp)
+	return nil, newAPIError(r, resp)
+}
+
+// A Retrieval holds the parameters of Retrieve. Cipher must be set.
 type Retrieval struct {
-	Cipher Cipher // the one that Store used; required
-	// Progress is called as ciphertext arrives, with the number of bytes so
-	// far and of all, or -1 if that is not known. It must not block.
+	Cipher Cipher // with the key that Store used
+	// Progress is called as ciphertext arrives, with the number of bytes so far
+	// and the total, which is -1 if it is not known. It may be nil. It must not
+	// block.
 	Progress func(bytes, total int64)
 }
 
-// Retrieve returns the plaintext behind a token: it requests the data, waits
-// for it, fetches and decrypts it. It needs a WebSocket channel. The caller
-// closes the reader; ctx and the client must live until then.
+// Retrieve returns the plaintext of a token. It requests the data, waits for it,
+// fetches it and decrypts it. It needs WithWebSocketURL. The caller closes the
+// reader; ctx and the client must live until then.
 //
-// The error is a *ValidationError if nothing was sent, a *StepError otherwise,
-// also from the reader. A payload of AESGCM is authenticated before Retrieve
-// returns, one of agecipher as it is read: the data is whole when the reader
-// returns io.EOF, and not before.
+// If a parameter cannot be right or the client has no WebSocket URL, nothing is sent
+// and the error is a *ValidationError. Any other error is a *StepError, also that of
+// a Read. Calling Retrieve again is safe.
+//
+// With AESGCM the whole payload is authenticated before Retrieve returns. With
+// agecipher each piece is authenticated before it is read, and the data is complete
+// only when the reader returns io.EOF.
 func (s *DataTokenService) Retrieve(ctx context.Context, token string, r Retrieval) (io.ReadCloser, error) {
 	if r.Cipher == nil {
 		return nil, invalid(operation.DataTokenRequest, "cipher", "is nil")
@@ -259,10 +321,11 @@ func (s *DataTokenService) Retrieve(ctx context.Context, token string, r Retriev
 	if err != nil {
 		return nil, &StepError{Step: StepRequest, Err: err}
 	}
-	if err := pending.wait(ctx); err != nil {
+	announced, err := pending.wait(ctx)
+	if err != nil {
 		return nil, &StepError{Step: StepAnswer, Err: err}
 	}
-	found, err := pending.open(ctx)
+	found, err := s.client.openAnnounced(ctx, announced)
 	if err != nil {
 		return nil, &StepError{Step: StepDownload, Err: err}
 	}
@@ -275,7 +338,7 @@ func (s *DataTokenService) Retrieve(ctx context.Context, token string, r Retriev
 	return &retrieved{plaintext, found, source}, nil
 }
 
-// progressReader counts what arrives and remembers how it broke off.
+// progressReader counts the bytes that arrive and remembers the error of the source.
 type progressReader struct {
 	r      io.Reader
 	n      int64
@@ -290,13 +353,14 @@ func (p *progressReader) Read(b []byte) (int, error) {
 	if p.report != nil && n > 0 {
 		p.report(p.n, p.total)
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		p.err = err
 	}
 	return n, err
 }
 
-// stepError tells a download that broke from a ciphertext that is wrong.
+// stepError returns the StepError for an error of the Cipher: that of the download
+// if the download broke off, and that of decrypting otherwise.
 func (p *progressReader) stepError(err error) error {
 	if p.err != nil {
 		return &StepError{Step: StepDownload, Err: p.err}
@@ -304,7 +368,7 @@ func (p *progressReader) stepError(err error) error {
 	return &StepError{Step: StepDecrypt, Err: err}
 }
 
-// retrieved is the plaintext, and the connection that it comes from.
+// retrieved is the reader that Retrieve returns. Close closes the ciphertext.
 type retrieved struct {
 	plaintext io.Reader
 	data      io.Closer
@@ -313,7 +377,7 @@ type retrieved struct {
 
 func (r *retrieved) Read(p []byte) (int, error) {
 	n, err := r.plaintext.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = r.source.stepError(err)
 	}
 	return n, err

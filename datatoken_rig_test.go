@@ -4,19 +4,19 @@ import (
 	"context"
 	"crypto/sha256"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"filippo.io/age"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/privicore/privicore-go"
 	"github.com/privicore/privicore-go/agecipher"
@@ -25,24 +25,24 @@ import (
 
 // rig is a sandbox and a client of its profile alice. When the test ends, the
 // client must have left nothing behind: no connection to a server that is still
-// there, no goroutine, no file.
+// there, no goroutine, no file. TestMain looks for the last two.
 type rig struct {
 	*privicoretest.Server
 	client  *privicore.Client
 	options []privicore.Option // of the client, for others like it
+	others  sync.Map           // servers beside the sandbox, by host and port
+}
+
+// inBubble runs a test in a bubble, with a rig whose network is in memory.
+func inBubble(t *testing.T, test func(*testing.T, *rig), opts ...privicoretest.Option) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		test(t, newRig(t, append(opts, privicoretest.WithMemoryNetwork())...))
+	})
 }
 
 func newRig(t *testing.T, opts ...privicoretest.Option) *rig {
 	t.Helper()
-	ignored := goleak.IgnoreCurrent()
-	temporary := t.TempDir()
-	t.Setenv("TMPDIR", temporary)
-	t.Cleanup(func() {
-		goleak.VerifyNone(t, ignored)
-		left, err := filepath.Glob(filepath.Join(temporary, "*"))
-		assert.NoError(t, err)
-		assert.Empty(t, left, "temporary files")
-	})
 	opts = append([]privicoretest.Option{
 		privicoretest.WithProfile("alice", "correct horse"),
 		privicoretest.WithLatency(time.Millisecond),
@@ -51,8 +51,13 @@ func newRig(t *testing.T, opts ...privicoretest.Option) *rig {
 	r := &rig{Server: privicoretest.NewServer(t, opts...)}
 
 	var open atomic.Int64
+	dial := r.Client().Transport.(*http.Transport).DialContext
 	pool := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		dial := dial
+		if other, ok := r.others.Load(addr); ok {
+			dial = other.(*pipeListener).dial
+		}
+		conn, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
@@ -71,11 +76,6 @@ func newRig(t *testing.T, opts ...privicoretest.Option) *rig {
 		assert.NoError(t, r.client.Close())
 		pool.CloseIdleConnections()
 		assert.Eventually(t, func() bool { return open.Load() == 0 }, 5*time.Second, time.Millisecond, "connections are left open")
-		entries, err := os.ReadDir(temporary)
-		assert.NoError(t, err)
-		for _, entry := range entries {
-			assert.Contains(t, entry.Name(), "privicoretest-", "a temporary file of the client")
-		}
 	})
 	return r
 }
@@ -86,6 +86,56 @@ func (r *rig) newClient(t *testing.T, opts ...privicore.Option) *privicore.Clien
 	require.NoError(t, err)
 	return c
 }
+
+// serve starts a server that the clients of the rig reach at addr, which is a
+// loopback address. It listens in memory.
+func (r *rig) serve(t *testing.T, addr string, handler http.HandlerFunc) {
+	t.Helper()
+	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	r.others.Store(addr, l)
+	server := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0)}
+	var running sync.WaitGroup
+	running.Go(func() { _ = server.Serve(l) })
+	t.Cleanup(func() {
+		assert.NoError(t, server.Close())
+		running.Wait()
+	})
+}
+
+// pipeListener is a listener whose connections are pipes.
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case l.conns <- far:
+		return near, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
 
 // store stores data that must arrive.
 func (r *rig) store(t *testing.T, c privicore.Cipher, data io.Reader) string {
@@ -99,7 +149,7 @@ func (r *rig) store(t *testing.T, c privicore.Cipher, data io.Reader) string {
 func (r *rig) tokens(t *testing.T) int {
 	t.Helper()
 	n := 0
-	for _, err := range r.client.DataToken.List(t.Context(), privicore.DataTokenFilter{}) {
+	for _, err := range r.client.DataToken.All(t.Context(), privicore.DataTokenFilter{}) {
 		require.NoError(t, err)
 		n++
 	}

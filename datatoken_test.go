@@ -34,7 +34,7 @@ var (
 // firstPage is what List gets with one request.
 func firstPage(ctx context.Context, c *privicore.Client, filter privicore.DataTokenFilter) ([]privicore.DataToken, error) {
 	tokens := []privicore.DataToken{}
-	for token, err := range c.DataToken.List(ctx, filter) {
+	for token, err := range c.DataToken.All(ctx, filter) {
 		if err != nil {
 			return nil, err
 		}
@@ -49,7 +49,7 @@ var dataTokenCalls = []wireCall{
 	{
 		operation: "DataToken.Reserve",
 		do: func(ctx context.Context, c *privicore.Client) (any, error) {
-			return c.DataToken.Reserve(ctx, privicore.Reservation{Context: "invoices & more", TTL: 240 * time.Minute, Meta: `{"a":1}`})
+			return c.DataToken.Reserve(ctx, privicore.ReserveRequest{Context: "invoices & more", TTL: 240 * time.Minute, Meta: `{"a":1}`})
 		},
 		method: "POST", path: "/data-token/reserve-token-space", token: true, contentType: formType,
 		body:   "context=invoices+%26+more&meta=%7B%22a%22%3A1%7D&ttl=240",
@@ -58,7 +58,7 @@ var dataTokenCalls = []wireCall{
 	{
 		operation: "DataToken.Reserve",
 		do: func(ctx context.Context, c *privicore.Client) (any, error) {
-			return c.DataToken.Reserve(ctx, privicore.Reservation{Context: "x"})
+			return c.DataToken.Reserve(ctx, privicore.ReserveRequest{Context: "x"})
 		},
 		method: "POST", path: "/data-token/reserve-token-space", token: true, contentType: formType,
 		body:   "context=x",
@@ -212,6 +212,7 @@ var dataTokenCalls = []wireCall{
 }
 
 func TestRetrieveTemporary(t *testing.T) {
+	t.Parallel()
 	for name, stream := range map[string]string{"ok": uploadURL, "observed": "up-recorded-token"} {
 		c, _ := replay(t, "data_token/retrieve_temporary."+name)
 		token, err := c.DataToken.RetrieveTemporary(t.Context(), commandID)
@@ -232,10 +233,11 @@ func TestRetrieveTemporary(t *testing.T) {
 
 // "Not settled" is said with the status of "not there": it passes, or it lasts.
 func TestPendingToken(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, s := replay(t, "data_token/reserve.observed", "utility/request_status.succeeded",
 			"data_token/retrieve_temporary.not_found", "data_token/retrieve_temporary.ok")
-		pending, err := c.DataToken.Reserve(t.Context(), privicore.Reservation{Context: "x"})
+		pending, err := c.DataToken.Reserve(t.Context(), privicore.ReserveRequest{Context: "x"})
 		require.NoError(t, err)
 		token, err := pending.Result(t.Context())
 		require.NoError(t, err)
@@ -248,7 +250,7 @@ func TestPendingToken(t *testing.T) {
 			answers = append(answers, "data_token/retrieve_temporary.not_found")
 		}
 		c, _ := replay(t, answers...)
-		pending, err := c.DataToken.Reserve(t.Context(), privicore.Reservation{Context: "x"})
+		pending, err := c.DataToken.Reserve(t.Context(), privicore.ReserveRequest{Context: "x"})
 		require.NoError(t, err)
 		started := time.Now()
 		_, err = pending.Result(t.Context())
@@ -258,6 +260,7 @@ func TestPendingToken(t *testing.T) {
 }
 
 func TestConfigureFileMeta(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"ok", "observed"} {
 		c, _ := replay(t, "data_token/configure_file_meta."+name)
 		token, err := c.DataToken.ConfigureFileMeta(t.Context(), temporaryToken, fileMeta)
@@ -280,6 +283,7 @@ func TestConfigureFileMeta(t *testing.T) {
 
 // Without a request id there would be nothing to wait for.
 func TestRequestWithoutRequestID(t *testing.T) {
+	t.Parallel()
 	c, _ := replay(t, "data_token/request.no_request_id", "data_token/request.not_found")
 	_, err := c.DataToken.Request(t.Context(), dataToken1)
 	require.ErrorIs(t, err, privicore.ErrUnexpectedAnswer)
@@ -290,6 +294,7 @@ func TestRequestWithoutRequestID(t *testing.T) {
 
 // The command id of a request is found wherever it is.
 func TestRequestCommandIDs(t *testing.T) {
+	t.Parallel()
 	for _, name := range append(recordings(t, "commands"), "data_token/request.accepted", "data_token/request.observed") {
 		_, s := replay(t)
 		answer := strings.Replace(string(recorded(t, name)), "\n", "\nX-DPT-CAB-REQUEST-ID: "+requestID+"\n", 1)
@@ -303,6 +308,7 @@ func TestRequestCommandIDs(t *testing.T) {
 
 // What nobody could hear is not waited for.
 func TestDataNeedsTheChannel(t *testing.T) {
+	t.Parallel()
 	c, s := replay(t, "data_token/request.accepted")
 	pending, err := c.DataToken.Request(t.Context(), dataToken1)
 	require.NoError(t, err, "somebody else may be listening")
@@ -318,8 +324,9 @@ func TestDataNeedsTheChannel(t *testing.T) {
 }
 
 func TestDataTokenList(t *testing.T) {
+	t.Parallel()
 	collect := func(c *privicore.Client) (tokens []privicore.DataToken, err error) {
-		for token, err := range c.DataToken.List(t.Context(), privicore.DataTokenFilter{}) {
+		for token, err := range c.DataToken.All(t.Context(), privicore.DataTokenFilter{}) {
 			if err != nil {
 				return tokens, err
 			}
@@ -377,7 +384,7 @@ func TestDataTokenList(t *testing.T) {
 	})
 	t.Run("pages are fetched as they are used", func(t *testing.T) {
 		c, s := replay(t, "data_token/list.full")
-		for _, err := range c.DataToken.List(t.Context(), privicore.DataTokenFilter{}) {
+		for _, err := range c.DataToken.All(t.Context(), privicore.DataTokenFilter{}) {
 			require.NoError(t, err)
 			break
 		}
@@ -387,6 +394,7 @@ func TestDataTokenList(t *testing.T) {
 
 // A server that gives less than it was asked for, and does not say so, has more.
 func TestDataTokenListCappedPages(t *testing.T) {
+	t.Parallel()
 	for _, meta := range []string{`{"count":3}`, `{"count":3,"perPage":100}`, `{}`, `null`, `{"count":1}`} {
 		_, s := replay(t)
 		for _, items := range []string{`{"token":"a"}`, `{"token":"b"}`, `{"token":"c"}`, ``} {
@@ -394,7 +402,7 @@ func TestDataTokenListCappedPages(t *testing.T) {
 		}
 		c := s.client(privicore.WithToken(testToken))
 		var got string
-		for token, err := range c.DataToken.List(t.Context(), privicore.DataTokenFilter{}) {
+		for token, err := range c.DataToken.All(t.Context(), privicore.DataTokenFilter{}) {
 			require.NoError(t, err)
 			got += token.Token
 		}
@@ -403,6 +411,7 @@ func TestDataTokenListCappedPages(t *testing.T) {
 }
 
 func TestUpload(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"ok", "observed"} {
 		c, s := replay(t, "data_token/upload."+name)
 		var raw privicore.Response
@@ -417,13 +426,14 @@ func TestUpload(t *testing.T) {
 	c, s := replay(t, "data_token/upload.used")
 	err := c.DataToken.Upload(t.Context(), privicore.NewSecret(uploadURL), strings.NewReader("x"))
 	require.ErrorIs(t, err, privicore.ErrUnauthorized)
-	assert.EqualError(t, err, "privicore: Upstream file via stream auth: POST /: 401 Unauthorized: The token [redacted] was used.")
+	assert.EqualError(t, err, "privicore: DataToken.Upload: POST /: 401 Unauthorized: The token [redacted] was used.")
 	assertHidden(t, err, "up-recorded-token")
 	assert.Len(t, s.sent, 1, "it works once")
 }
 
 // A bare token goes to the server that the client was told.
 func TestUploadBareToken(t *testing.T) {
+	t.Parallel()
 	for configured, want := range map[string]string{
 		"https://files.test":          "https://files.test/?auth=a%2Bb%2F%26%3D",
 		"https://files.test/":         "https://files.test/?auth=a%2Bb%2F%26%3D",
@@ -437,6 +447,7 @@ func TestUploadBareToken(t *testing.T) {
 }
 
 func TestDownload(t *testing.T) {
+	t.Parallel()
 	c, s := replay(t, "data_token/download.ok", "data_token/download.ok", "data_token/download.used")
 	s.answers[1] = bytes.Replace(s.answers[1], []byte("Length: 19"), []byte("Length: 1000"), 1)
 	var raw privicore.Response
@@ -464,6 +475,7 @@ func TestDownload(t *testing.T) {
 
 // An error of net/http quotes the URL, with the token in it, or the answer.
 func TestFileServersAreNotQuoted(t *testing.T) {
+	t.Parallel()
 	for _, target := range []string{
 		"http://127.0.0.1:1/?auth=secret-file-token",
 		"https://files.test/%zz?auth=secret-file-token",
@@ -492,10 +504,11 @@ func (zeros) Read(p []byte) (int, error) {
 }
 
 func TestDataTokenRefusals(t *testing.T) {
+	t.Parallel()
 	const (
-		reserve  = "Reserve token space"
-		commit   = "Configure file meta"
-		exchange = "Exchange data for token"
+		reserve  = "DataToken.Reserve"
+		commit   = "DataToken.ConfigureFileMeta"
+		exchange = "DataToken.Exchange"
 	)
 	cipher, err := privicore.NewAESGCM(make([]byte, 32))
 	require.NoError(t, err)
@@ -511,7 +524,7 @@ func TestDataTokenRefusals(t *testing.T) {
 
 	for text, reason := range map[string]string{"": "is empty", " \t": "is empty", "a\x00b": "control character", "a\nb": "control character", "\xff": "UTF-8"} {
 		refuse(reason, reserve, "context", reason, func(ctx context.Context, c *privicore.Client) (any, error) {
-			return c.DataToken.Reserve(ctx, privicore.Reservation{Context: text})
+			return c.DataToken.Reserve(ctx, privicore.ReserveRequest{Context: text})
 		})
 		refuse("store: "+reason, reserve, "context", reason, store(func(p *privicore.Payload) { p.Context = text }))
 		for field, set := range map[string]func(*privicore.FileMeta){
@@ -535,7 +548,7 @@ func TestDataTokenRefusals(t *testing.T) {
 		-time.Minute:      "must not be negative",
 	} {
 		refuse(ttl.String(), reserve, "ttl", reason, func(ctx context.Context, c *privicore.Client) (any, error) {
-			return c.DataToken.Reserve(ctx, privicore.Reservation{Context: "x", TTL: ttl})
+			return c.DataToken.Reserve(ctx, privicore.ReserveRequest{Context: "x", TTL: ttl})
 		})
 		refuse("store: "+ttl.String(), reserve, "ttl", reason, store(func(p *privicore.Payload) { p.TTL = ttl }))
 	}
@@ -552,18 +565,18 @@ func TestDataTokenRefusals(t *testing.T) {
 		meta.Size = -1
 		return c.DataToken.ConfigureFileMeta(ctx, temporaryToken, meta)
 	})
-	refuse("nothing", "Configure information security risk meta", "classification", "is empty", func(ctx context.Context, c *privicore.Client) (any, error) {
+	refuse("nothing", "DataToken.ConfigureRiskMeta", "classification", "is empty", func(ctx context.Context, c *privicore.Client) (any, error) {
 		return c.DataToken.ConfigureRiskMeta(ctx, dataToken1, privicore.RiskMeta{})
 	})
 	for _, name := range []string{"token", "classification", "label", "handling", ""} {
-		refuse("other "+name, "Configure information security risk meta", name, "does not belong", func(ctx context.Context, c *privicore.Client) (any, error) {
+		refuse("other "+name, "DataToken.ConfigureRiskMeta", name, "does not belong", func(ctx context.Context, c *privicore.Client) (any, error) {
 			return c.DataToken.ConfigureRiskMeta(ctx, dataToken1, privicore.RiskMeta{Other: map[string]string{name: "x"}})
 		})
 	}
-	refuse("nothing", "Update data token, other form", "fileName", "is empty", func(ctx context.Context, c *privicore.Client) (any, error) {
+	refuse("nothing", "DataToken.UpdateMeta", "fileName", "is empty", func(ctx context.Context, c *privicore.Client) (any, error) {
 		return c.DataToken.UpdateMeta(ctx, dataToken1, privicore.TokenMeta{})
 	})
-	refuse("no cipher", "Request data via token", "cipher", "is nil", func(ctx context.Context, c *privicore.Client) (any, error) {
+	refuse("no cipher", "DataToken.Request", "cipher", "is nil", func(ctx context.Context, c *privicore.Client) (any, error) {
 		return c.DataToken.Retrieve(ctx, dataToken1, privicore.Retrieval{})
 	})
 
@@ -577,7 +590,7 @@ func TestDataTokenRefusals(t *testing.T) {
 			return c.DataToken.Download(ctx, privicore.NewSecret(url))
 		}
 	}
-	refuse("no data", "Upstream file via stream auth", "ciphertext", "is nil", func(ctx context.Context, c *privicore.Client) (any, error) {
+	refuse("no data", "DataToken.Upload", "ciphertext", "is nil", func(ctx context.Context, c *privicore.Client) (any, error) {
 		return nil, c.DataToken.Upload(ctx, privicore.NewSecret(uploadURL), nil)
 	})
 	for target, reason := range map[string]string{
@@ -587,8 +600,8 @@ func TestDataTokenRefusals(t *testing.T) {
 		"https:///?auth=x":         "http or https",
 		"http://files.test/?auth=": "plain http",
 	} {
-		refuse(target, "Upstream file via stream auth", "stream", reason, upload(target))
-		refuse(target, "Download data", "url", reason, download(target))
+		refuse(target, "DataToken.Upload", "stream", reason, upload(target))
+		refuse(target, "DataToken.Download", "url", reason, download(target))
 	}
 	assertRefused(t, cases)
 
@@ -596,34 +609,54 @@ func TestDataTokenRefusals(t *testing.T) {
 		field string
 		do    func(ctx context.Context, c *privicore.Client, id string) (any, error)
 	}{
-		"Retrieve temporary data token": {"id", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+		"DataToken.RetrieveTemporary": {"id", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.DataToken.RetrieveTemporary(ctx, id)
 		}},
 		exchange: {"temporaryTokenSpace", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.DataToken.Exchange(ctx, id, ciphertext)
 		}},
-		"Request data via token": {"token", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+		"DataToken.Request": {"token", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.DataToken.Request(ctx, id)
 		}},
-		"Configure information security risk meta": {"token", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+		"DataToken.ConfigureRiskMeta": {"token", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.DataToken.ConfigureRiskMeta(ctx, id, privicore.RiskMeta{Label: "x"})
 		}},
 		commit: {"token", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.DataToken.ConfigureFileMeta(ctx, id, fileMeta)
 		}},
-		"Update data token": {"dataToken", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+		"DataToken.Update": {"dataToken", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.DataToken.Update(ctx, id, ciphertext, privicore.DataMeta{})
 		}},
-		"Update data token, other form": {"token", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+		"DataToken.UpdateMeta": {"token", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.DataToken.UpdateMeta(ctx, id, privicore.TokenMeta{Context: "x"})
 		}},
-		"Delete data": {"token", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+		"DataToken.Delete": {"token", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.DataToken.Delete(ctx, id)
 		}},
 	} {
 		assertIdentifierChecked(t, operation, tc.field, tc.do)
 	}
-	assertIdentifierChecked(t, "Request data via token", "token", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+	assertIdentifierChecked(t, "DataToken.Request", "token", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 		return c.DataToken.Retrieve(ctx, id, privicore.Retrieval{Cipher: cipher})
 	})
+}
+
+func TestDataTokenListCollectsAllPages(t *testing.T) {
+	t.Parallel()
+	page := func(body string) []byte { return []byte("HTTP/1.1 200 OK\n\n" + body) }
+	_, s := replay(t)
+	s.answers = [][]byte{
+		page(`{"items":[{"token":"dtk-1"},{"token":"dtk-2"}],"meta":{"count":3,"page":1,"perPage":2}}`),
+		page(`{"items":[{"token":"dtk-3"}],"meta":{"count":3,"page":2,"perPage":2}}`),
+	}
+	c := s.client(privicore.WithToken(testToken))
+	tokens, err := c.DataToken.List(t.Context(), privicore.DataTokenFilter{})
+	require.NoError(t, err)
+	require.Len(t, tokens, 3)
+	assert.Equal(t, "dtk-3", tokens[2].Token)
+
+	s.answers = [][]byte{page(`{"items":[{"token":"dtk-1"}],"meta":{"count":9,"perPage":1}}`), page(`<html>`)}
+	tokens, err = c.DataToken.List(t.Context(), privicore.DataTokenFilter{})
+	require.ErrorIs(t, err, privicore.ErrUnexpectedAnswer)
+	assert.Nil(t, tokens, "half a list is no list")
 }

@@ -3,6 +3,9 @@ package privicore_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/url"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,6 +112,7 @@ var deviceCalls = []wireCall{
 var deviceCreated = time.Date(2025, 2, 10, 10, 3, 6, 0, time.UTC)
 
 func TestRetrieveIdentifier(t *testing.T) {
+	t.Parallel()
 	for name, approved := range map[string]bool{"device/retrieve_identifier.ok": true, "device/retrieve_identifier.observed": false} {
 		c, _ := replay(t, name)
 		device, err := c.Device.RetrieveIdentifier(t.Context(), commandID)
@@ -124,6 +128,7 @@ func TestRetrieveIdentifier(t *testing.T) {
 }
 
 func TestDeviceList(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"device/list.ok", "device/list.items"} {
 		c, _ := replay(t, name)
 		devices, err := c.Device.List(t.Context())
@@ -149,7 +154,11 @@ func TestDeviceList(t *testing.T) {
 
 // An object is a list only if it says so.
 func TestDeviceListOfAnotherShape(t *testing.T) {
-	for _, body := range []string{`{}`, `{"items":null}`, `{"items":{"a":1}}`, `{"devices":[]}`, `[1,2]`, `{"deviceIdentifier":"x"}`} {
+	t.Parallel()
+	for _, body := range []string{
+		`{}`, `{"items":null}`, `{"items":{"a":1}}`, `{"devices":[]}`, `{"deviceIdentifier":"x"}`, `"x"`, `[1,2]`,
+		`{"items":[],"error":"not today"}`, `{"success":false,"items":[]}`, `[{"deviceIdentifier":"x"}`,
+	} {
 		_, s := replay(t)
 		s.answers = [][]byte{[]byte("HTTP/1.1 200 OK\n\n" + body)}
 		_, err := s.client(privicore.WithToken(testToken)).Device.List(t.Context())
@@ -157,7 +166,59 @@ func TestDeviceListOfAnotherShape(t *testing.T) {
 	}
 }
 
+// Servers list identifiers in place of devices. An entry that cannot be read
+// keeps its place and its JSON.
+func TestDeviceListOfOddEntries(t *testing.T) {
+	t.Parallel()
+	_, s := replay(t)
+	s.answers = [][]byte{[]byte("HTTP/1.1 200 OK\n\n" + `["d-1",17,{"deviceIdentifier":18,"approved":"yes","createdAt":"soon","deviceName":["a"]},` +
+		`{"deviceIdentifier":"d-4","approved":"1","createdAt":1739181786}]`)}
+	devices, err := s.client(privicore.WithToken(testToken)).Device.List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, devices, 4)
+	assert.Equal(t, []string{"d-1", "", "18", "d-4"}, deviceIDs(devices))
+	assert.Equal(t, "17", string(devices[1].RawJSON()))
+	assert.False(t, devices[2].Approved)
+	assert.True(t, devices[2].CreatedAt.IsZero())
+	assert.Contains(t, string(devices[2].RawJSON()), `"soon"`, "what cannot be read can be looked up")
+	assert.True(t, devices[3].Approved)
+	assert.True(t, devices[3].CreatedAt.Equal(deviceCreated))
+}
+
+// Times come in more forms than one. One that is none leaves the rest as it is.
+func TestDeviceTimes(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Time{
+		`"2025-02-10T10:03:06+00:00"`:    deviceCreated,
+		`"2025-02-10T11:03:06+01:00"`:    deviceCreated,
+		`"2025-02-10T11:03:06+0100"`:     deviceCreated,
+		`"2025-02-10T10:03:06Z"`:         deviceCreated,
+		`"2025-02-10T10:03:06.000000Z"`:  deviceCreated,
+		`"2025-02-10T10:03:06"`:          deviceCreated,
+		`"2025-02-10 10:03:06"`:          deviceCreated,
+		`"2025-02-10 11:03:06 +0100"`:    deviceCreated,
+		`1739181786`:                     deviceCreated,
+		`"1739181786"`:                   deviceCreated,
+		`"2025-02-10"`:                   time.Date(2025, 2, 10, 0, 0, 0, 0, time.UTC),
+		`"yesterday"`:                    {},
+		`""`:                             {},
+		`0`:                              {},
+		`null`:                           {},
+		`{"date":"2025-02-10 10:03:06"}`: {},
+		`"0000-00-00 00:00:00"`:          {},
+	} {
+		_, s := replay(t)
+		s.answers = [][]byte{[]byte("HTTP/1.1 200 OK\n\n" + `{"deviceIdentifier":"d-1","approved":true,"createdAt":` + text + `,"profileId":"p-1"}`)}
+		device, err := s.client(privicore.WithToken(testToken)).Device.RetrieveIdentifier(t.Context(), commandID)
+		require.NoError(t, err, text)
+		assert.True(t, device.CreatedAt.Equal(want), "%s is %s", text, device.CreatedAt)
+		assert.Equal(t, []string{"d-1", "p-1"}, []string{device.Identifier, device.ProfileID}, text)
+		assert.True(t, device.Approved, text)
+	}
+}
+
 func TestDeviceConfiguration(t *testing.T) {
+	t.Parallel()
 	c, _ := replay(t, "device/configuration.ok", "device/download_configuration.ok")
 	documented, err := c.Device.Configuration(t.Context(), device1)
 	require.NoError(t, err)
@@ -179,6 +240,7 @@ func TestDeviceConfiguration(t *testing.T) {
 
 // The captured answer holds the secrets and does not show them either.
 func TestCapturedConfigurationIsNotShown(t *testing.T) {
+	t.Parallel()
 	c, _ := replay(t, "device/configuration.ok")
 	var raw privicore.Response
 	_, err := c.Device.Configuration(privicore.CaptureResponse(t.Context(), &raw), device1)
@@ -190,6 +252,7 @@ func TestCapturedConfigurationIsNotShown(t *testing.T) {
 }
 
 func TestPendingDevice(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, s := replay(t, "device/request_identifier.accepted", "utility/request_status.pending",
 			"utility/request_status.succeeded", "device/retrieve_identifier.observed")
@@ -203,6 +266,7 @@ func TestPendingDevice(t *testing.T) {
 }
 
 func TestOnboard(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, s := replay(t, "device/request_identifier.accepted", "utility/request_status.succeeded",
 			"device/retrieve_identifier.observed", "device/approve.observed", "utility/request_status.succeeded_array")
@@ -221,6 +285,7 @@ func TestOnboard(t *testing.T) {
 
 // A device that is approved by itself is not approved again.
 func TestOnboardApproved(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, s := replay(t, "device/request_identifier.accepted", "utility/request_status.succeeded", "device/retrieve_identifier.ok")
 		device, err := c.Device.Onboard(t.Context(), "vault-1")
@@ -230,8 +295,126 @@ func TestOnboardApproved(t *testing.T) {
 	})
 }
 
+// The value of a command is fetched once, whoever asks, and however often.
+func TestPendingDeviceIsFetchedOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, s := replay(t, "device/request_identifier.accepted", "utility/request_status.succeeded", "device/retrieve_identifier.observed")
+		pending, err := c.Device.RequestIdentifier(t.Context(), "vault-1")
+		require.NoError(t, err)
+		_, err = pending.Wait(t.Context())
+		require.NoError(t, err)
+		devices := make([]*privicore.Device, 10)
+		var all sync.WaitGroup
+		for i := range devices {
+			all.Go(func() {
+				device, err := pending.Result(t.Context())
+				assert.NoError(t, err)
+				devices[i] = device
+			})
+		}
+		all.Wait()
+		for _, device := range devices {
+			assert.Same(t, devices[0], device)
+		}
+		assert.Equal(t, "vault-1", devices[0].Name, "the server did not repeat it")
+		assert.Len(t, s.sent, 3)
+	})
+}
+
+// One whose context ends does not keep the others from the value.
+func TestPendingDeviceGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, body := parsed(t, "device/retrieve_identifier.ok")
+		var fetched int
+		c := fakeClient(t, func(r *http.Request, _ url.Values) (*http.Response, error) {
+			switch r.URL.Path {
+			case "/device/request-unique-identifier":
+				return reply(202, `["`+commandID+`"]`)
+			case "/device/retrieve-unique-identifier":
+				fetched++
+				time.Sleep(time.Second)
+				return reply(200, string(body))
+			}
+			return reply(200, `["succeeded"]`)
+		})
+		pending, err := c.Device.RequestIdentifier(t.Context(), "vault-1")
+		require.NoError(t, err)
+		_, err = pending.Wait(t.Context())
+		require.NoError(t, err)
+		go func() {
+			_, err := pending.Result(t.Context())
+			assert.NoError(t, err)
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, err = pending.Result(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		waiting, ok := errors.AsType[*privicore.WaitError](err)
+		require.True(t, ok, "%T", err)
+		assert.Equal(t, commandID, waiting.ID)
+		device, err := pending.Result(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, device1, device.Identifier)
+		assert.Equal(t, 1, fetched)
+	})
+}
+
+// A Pending that does not come from a client says so.
+func TestPendingOfNobody(t *testing.T) {
+	t.Parallel()
+	for _, pending := range []*privicore.Pending[*privicore.Device]{nil, {}, {Command: new(privicore.Command)}} {
+		_, err := pending.Result(t.Context())
+		assert.ErrorContains(t, err, "does not come from a client")
+	}
+}
+
+// A timeout says which command to wait for another time: the registration, or
+// the approval of a device that is there.
+func TestOnboardTimesOut(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		stuck, operation string
+		registered       bool
+	}{
+		"registration": {"c-1", "Device.RequestIdentifier", false},
+		"approval":     {"c-2", "Device.Approve", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				_, body := parsed(t, "device/retrieve_identifier.observed")
+				c := fakeClient(t, func(r *http.Request, _ url.Values) (*http.Response, error) {
+					switch r.URL.Path {
+					case "/device/request-unique-identifier":
+						return reply(202, `["c-1"]`)
+					case "/device/retrieve-unique-identifier":
+						return reply(200, string(body))
+					case "/device/approve-device":
+						return reply(202, `["c-2"]`)
+					case "/request-status/" + test.stuck:
+						return reply(202, `["started"]`)
+					}
+					return reply(200, `["succeeded"]`)
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				device, err := c.Device.Onboard(ctx, "vault-1")
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				waiting, ok := errors.AsType[*privicore.WaitError](err)
+				require.True(t, ok, "%T", err)
+				assert.Equal(t, []string{test.stuck, test.operation}, []string{waiting.ID, waiting.Operation})
+				assert.Equal(t, test.registered, device != nil)
+			})
+		})
+	}
+}
+
 // A device whose approval fails is returned beside the error.
 func TestOnboardRejected(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := replay(t, "device/request_identifier.accepted", "utility/request_status.succeeded",
 			"device/retrieve_identifier.observed", "device/approve.accepted", "utility/request_status.rejected_array")
@@ -246,6 +429,7 @@ func TestOnboardRejected(t *testing.T) {
 
 // The fields of a 422 are typed, whatever its shape.
 func TestDeviceFieldErrors(t *testing.T) {
+	t.Parallel()
 	const blank = "This value should not be blank."
 	for name, want := range map[string][]privicore.FieldError{
 		"422.string":         {{Field: "deviceIdentifier", Message: "deviceIdentifier: " + blank}},
@@ -273,6 +457,7 @@ func TestDeviceFieldErrors(t *testing.T) {
 		"422.null":          {{Field: "deviceIdentifier", Message: "refused by the server"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			for call, do := range map[string]func(*privicore.Client) (any, error){
 				"in the form": func(c *privicore.Client) (any, error) { return c.Device.Approve(t.Context(), device1) },
 				"in the path": func(c *privicore.Client) (any, error) { return c.Device.Configuration(t.Context(), device1) },
@@ -292,30 +477,31 @@ func TestDeviceFieldErrors(t *testing.T) {
 }
 
 func TestDeviceRefusals(t *testing.T) {
+	t.Parallel()
 	type doer = func(ctx context.Context, c *privicore.Client, id string) (any, error)
 	for operation, do := range map[string]doer{
-		"Configure device meta": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+		"Device.ConfigureMeta": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.Device.ConfigureMeta(ctx, id, privicore.DeviceMeta{Name: "n"})
 		},
-		"Approve device": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+		"Device.Approve": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.Device.Approve(ctx, id)
 		},
-		"Reject device": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+		"Device.Reject": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.Device.Reject(ctx, id)
 		},
-		"Retrieve device configuration": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+		"Device.Configuration": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.Device.Configuration(ctx, id)
 		},
-		"Retrieve device configuration, other form": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+		"Device.DownloadConfiguration": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.Device.DownloadConfiguration(ctx, id)
 		},
-		"Remove device": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+		"Device.Remove": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.Device.Remove(ctx, id)
 		},
 	} {
 		assertIdentifierChecked(t, operation, "deviceIdentifier", do)
 	}
-	assertIdentifierChecked(t, "Retrieve unique identifier", "id",
+	assertIdentifierChecked(t, "Device.RetrieveIdentifier", "id",
 		func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.Device.RetrieveIdentifier(ctx, id)
 		})
@@ -324,13 +510,13 @@ func TestDeviceRefusals(t *testing.T) {
 	for name, reason := range map[string]string{"": "is empty", " \t ": "is empty", "a\x00b": "control character", "a\nb": "control character", "\xff": "UTF-8"} {
 		names = append(names,
 			refused{
-				why: reason, operation: "Request unique identifier (register new device)", field: "deviceName", reason: reason,
+				why: reason, operation: "Device.RequestIdentifier", field: "deviceName", reason: reason,
 				do: func(ctx context.Context, c *privicore.Client) (any, error) {
 					return c.Device.RequestIdentifier(ctx, name)
 				},
 			},
 			refused{
-				why: "onboard: " + reason, operation: "Request unique identifier (register new device)", field: "deviceName", reason: reason,
+				why: "onboard: " + reason, operation: "Device.RequestIdentifier", field: "deviceName", reason: reason,
 				do: func(ctx context.Context, c *privicore.Client) (any, error) { return c.Device.Onboard(ctx, name) },
 			})
 	}

@@ -2,6 +2,8 @@ package privicore_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/privicore/privicore-go"
@@ -163,12 +166,8 @@ func ExampleCommand_Wait() {
 		return err
 	}
 	err := run()
-	var rejected *privicore.CommandError
-	switch {
-	case errors.As(err, &rejected):
+	if rejected, ok := errors.AsType[*privicore.CommandError](err); ok {
 		fmt.Println("rejected:", rejected.Messages)
-	case errors.Is(err, privicore.ErrAmbiguous):
-		fmt.Println("the server may have carried it out")
 	}
 	// Output:
 	// succeeded [device.device_removed]
@@ -187,12 +186,232 @@ func ExampleClient_Command() {
 	}
 	id := pending.ID // kept somewhere
 
-	result, err := client.Command(id).Wait(ctx)
+	run := func() error {
+		_, err := client.Command(id).Wait(ctx)
+		if err != nil {
+			return err
+		}
+		device, err := client.Device.RetrieveIdentifier(ctx, id)
+		if err != nil {
+			return err
+		}
+		fmt.Println(device.Identifier != "", device.Approved)
+		return nil
+	}
+	if err := run(); err != nil {
+		log.Fatal(err)
+	}
+	// Output: true false
+}
+
+// Watch also yields what the server reports while the command runs.
+func ExampleCommand_Watch() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+
+	command, err := client.Device.RequestIdentifier(ctx, "kitchen tablet")
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(result.Status)
-	// Output: succeeded
+	var last *privicore.CommandResult
+	for result, err := range command.Watch(ctx) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		last = result // first pending, then the outcome
+	}
+	fmt.Println(last)
+	// Output: succeeded device.device_registered
+}
+
+// A device whose registration another process asked for.
+func ExamplePending() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+
+	pending, err := client.Device.RequestIdentifier(ctx, "kitchen tablet")
+	if err != nil {
+		log.Fatal(err)
+	}
+	id := pending.ID // kept somewhere; the process may end here
+
+	if _, err := client.Command(id).Wait(ctx); err != nil {
+		log.Fatal(err)
+	}
+	device, err := client.Device.RetrieveIdentifier(ctx, id)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(device.Approved)
+	// Output: false
+}
+
+// Room for a payload that another process reserved.
+func ExampleDataTokenService_Reserve() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+
+	pending, err := client.DataToken.Reserve(ctx, privicore.ReserveRequest{Context: "invoices"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	id := pending.ID // kept somewhere; the process may end here
+
+	if _, err := client.Command(id).Wait(ctx); err != nil {
+		log.Fatal(err)
+	}
+	temporary, err := client.DataToken.RetrieveTemporary(ctx, id)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(strings.HasPrefix(temporary.Token, "tmp-"))
+	// Output: true
+}
+
+// Data that another process requested. It keeps two ids.
+func ExamplePendingData() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+	cipher, err := privicore.NewAESGCM(make([]byte, 32))
+	if err != nil {
+		log.Fatal(err)
+	}
+	token, err := client.DataToken.Store(ctx, privicore.Payload{
+		Data: strings.NewReader("the plaintext"), Cipher: cipher, Context: "invoices",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	pending, err := client.DataToken.Request(ctx, token)
+	if err != nil {
+		log.Fatal(err)
+	}
+	id, requestID := pending.ID, pending.RequestID // kept somewhere
+
+	resumed := &privicore.PendingData{Command: client.Command(id), RequestID: requestID}
+	ciphertext, err := resumed.Result(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ciphertext.Close()
+	sealed, err := io.ReadAll(ciphertext)
+	if err != nil {
+		log.Fatal(err)
+	}
+	plaintext, err := cipher.Open(sealed)
+	fmt.Printf("%s %v\n", plaintext, err)
+	// Output: the plaintext <nil>
+}
+
+// An application that another process registered. Its configuration can be taken
+// once.
+func ExampleOAuthService_TakeConfiguration() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+
+	pending, err := client.OAuth.Register(ctx, privicore.RegisterApplicationRequest{
+		Name: "reports", RedirectURI: "https://reports.example.com/callback", Scopes: []string{"read"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	id := pending.ID // kept somewhere; the process may end here
+
+	if _, err := client.Command(id).Wait(ctx); err != nil {
+		log.Fatal(err)
+	}
+	app, err := client.OAuth.TakeConfiguration(ctx, id)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(app.Scopes, app.ClientSecret)
+
+	_, err = client.OAuth.TakeConfiguration(ctx, id)
+	switch {
+	case errors.Is(err, privicore.KeyAlreadyRetrieved):
+		fmt.Println("the secret was given out before")
+	case errors.Is(err, privicore.ErrRejected):
+		fmt.Println("rejected:", err)
+	case errors.Is(err, privicore.ErrAmbiguous):
+		fmt.Println("the server may have carried it out")
+	}
+	// Output:
+	// [read] [redacted]
+	// the secret was given out before
+}
+
+// A policy that another process registered. It keeps the name too.
+func ExamplePolicyService_Register() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+	templates, err := client.Policy.ListTemplates(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	pending, err := client.Policy.Register(ctx, privicore.RegisterPolicyRequest{
+		TemplateID: templates[0].ID,
+		EventIDs:   []string{templates[0].Events[0].ID},
+		Name:       "four eyes",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	id, name := pending.ID, "four eyes" // kept somewhere; the process may end here
+
+	if _, err := client.Command(id).Wait(ctx); err != nil {
+		log.Fatal(err)
+	}
+	// The policy is found a moment after the end of its command.
+	var policy *privicore.Policy
+	for policy == nil {
+		policy, err = client.Policy.Retrieve(ctx, name)
+		if err != nil && !errors.Is(err, privicore.ErrNotFound) {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(policy.Name)
+	// Output: four eyes
+}
+
+// Store can be called again unless it may have made a token already.
+func ExampleStepError() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+	cipher, err := privicore.NewAESGCM(make([]byte, 32))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = client.DataToken.Store(ctx, privicore.Payload{
+		Data: iotest.ErrReader(errors.New("disk on fire")), Cipher: cipher, Context: "invoices",
+	})
+	if failed, ok := errors.AsType[*privicore.StepError](err); ok {
+		fmt.Println(failed, "- again:", failed.Repeatable())
+	}
+	// Output: privicore: store, step 2 (encrypt): disk on fire - again: true
+}
+
+// A server with a certificate of a private CA.
+func ExampleNewTransport() {
+	roots := x509.NewCertPool() // with roots.AppendCertsFromPEM
+	transport := privicore.NewTransport()
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	client, err := privicore.NewClient(
+		privicore.WithBaseURL("https://privicore.internal:9009"),
+		privicore.WithHTTPClient(&http.Client{Transport: transport}),
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
 }
 
 func ExampleWaitAll() {
@@ -259,26 +478,45 @@ func ExampleProfileService_Provision() {
 		log.Fatal(err)
 	}
 	defer server.Close()
-	client, err := privicore.NewClient(
-		privicore.WithBaseURL(server.URL),
-		privicore.WithCredentials("carol", "correct horse battery staple"),
-	)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer client.Close()
+	baseURL := server.URL
 
-	key, err := privicore.GenerateKey()
-	if err != nil {
-		log.Fatal(err)
-	}
 	ctx := context.Background()
-	if err := client.Profile.Provision(ctx, key.Public()); err != nil {
-		log.Fatal(err)
+	run := func() error {
+		client, err := privicore.NewClient(
+			privicore.WithBaseURL(baseURL),
+			privicore.WithCredentials("carol", "correct horse battery staple"),
+		)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		key, err := privicore.GenerateKey() // keep key.Reveal() somewhere safe
+		if err != nil {
+			return err
+		}
+		if err := client.Profile.Provision(ctx, key.Public()); err != nil {
+			return err
+		}
+		device, err := client.Device.Onboard(ctx, "cellar server")
+		if err != nil {
+			return err
+		}
+		command, err := client.Storage.Register(ctx, device.Identifier)
+		if err != nil {
+			return err
+		}
+		_, err = command.Wait(ctx)
+		if err != nil {
+			return err
+		}
+		registered, err := client.PublicKey.Retrieve(ctx)
+		fmt.Println(registered == key.Public())
+		return err
 	}
-	registered, err := client.PublicKey.Retrieve(ctx)
-	fmt.Println(registered == key.Public(), err)
-	// Output: true <nil>
+	fmt.Println(run())
+	// Output:
+	// true
+	// <nil>
 }
 
 func ExampleParsePublicKey() {
@@ -354,7 +592,7 @@ func ExampleVerifiedAuthenticatorService_SetQuorumStrategy() {
 	fmt.Println(err)
 	// Output:
 	// minimum_percentage
-	// privicore: Set quorum strategy: strategy_params is 140; a percentage is between 0 and 100
+	// privicore: VerifiedAuthenticator.SetQuorumStrategy: strategy_params is 140; a percentage is between 0 and 100
 }
 
 func ExampleStorageService_Register() {
@@ -383,9 +621,9 @@ func ExampleDataTokenService_Store() {
 	client, stop := sandbox()
 	defer stop()
 
-	key := make([]byte, 32) // from where the application keeps its keys
+	dataKey := make([]byte, 32) // from where the application keeps its keys
 	run := func() error {
-		cipher, err := privicore.NewAESGCM(key) // 32 bytes
+		cipher, err := privicore.NewAESGCM(dataKey) // 32 random bytes, not the profile's key
 		if err != nil {
 			return err
 		}
@@ -412,12 +650,12 @@ func ExampleDataTokenService_Store() {
 	// Output: the plaintext
 }
 
-func ExampleDataTokenService_List() {
+func ExampleDataTokenService_All() {
 	ctx := context.Background()
 	client, stop := sandbox()
 	defer stop()
 
-	for token, err := range client.DataToken.List(ctx, privicore.DataTokenFilter{Context: "invoices"}) {
+	for token, err := range client.DataToken.All(ctx, privicore.DataTokenFilter{Context: "invoices"}) {
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -433,7 +671,7 @@ func ExampleOAuthService_Authorize() {
 	client, stop := sandbox()
 	defer stop()
 
-	pending, err := client.OAuth.Register(ctx, privicore.OAuthApplication{
+	pending, err := client.OAuth.Register(ctx, privicore.RegisterApplicationRequest{
 		Name:        "reports",
 		RedirectURI: "https://reports.example.com/callback",
 		Scopes:      []string{"read"},
@@ -445,11 +683,11 @@ func ExampleOAuthService_Authorize() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	access, err := client.OAuth.Authorize(ctx, app.ClientID, app.ClientSecret, []string{"read"})
+	access, err := client.OAuth.Authorize(ctx, privicore.AuthorizeRequest{ClientID: app.ClientID, ClientSecret: app.ClientSecret, Scopes: []string{"read"}})
 	if err != nil {
 		log.Fatal(err)
 	}
-	reports, err := client.Clone(privicore.WithTokenSource(client.OAuth.TokenSource(access)))
+	reports, err := client.Clone(privicore.WithTokenSource(client.OAuth.TokenSource(access, nil)))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -488,7 +726,7 @@ func ExamplePolicyService_Gate() {
 	client, stop := sandbox()
 	defer stop()
 
-	policy, err := client.Policy.Gate(ctx, privicore.Gate{
+	policy, err := client.Policy.Gate(ctx, privicore.GateRequest{
 		Name:     "four eyes",
 		Template: "Data access",
 		Events:   []string{"Delete data"},
@@ -498,7 +736,7 @@ func ExamplePolicyService_Gate() {
 	}
 	fmt.Println(policy.Name)
 
-	_, err = client.Policy.Gate(ctx, privicore.Gate{
+	_, err = client.Policy.Gate(ctx, privicore.GateRequest{
 		Name:     "six eyes",
 		Template: "Data access",
 		Events:   []string{"Frame data"},
@@ -524,8 +762,7 @@ func TestOnboarding(t *testing.T) {
 
 	server.Next("Device.Approve", privicoretest.Fault{Reject: []string{"device.blocked"}})
 	_, err = client.Device.Onboard(t.Context(), "kitchen tablet")
-	var rejected *privicore.CommandError
-	if !errors.As(err, &rejected) {
+	if _, rejected := errors.AsType[*privicore.CommandError](err); !rejected {
 		t.Fatalf("got %v, want a rejection", err)
 	}
 }

@@ -24,13 +24,13 @@ import (
 const (
 	clientID  = "019735a0-0c1d-7e2f-8a3b-4c5d6e7f8091"
 	testNonce = "nonce-of-the-request"
-	// base64 of clientID:cs-sent-secret
+	// base64 of clientID:cs-sent-secret.
 	clientPair = "Basic MDE5NzM1YTAtMGMxZC03ZTJmLThhM2ItNGM1ZDZlN2Y4MDkxOmNzLXNlbnQtc2VjcmV0"
 )
 
 var (
 	clientSecret = privicore.NewSecret("cs-sent-secret")
-	shop         = privicore.OAuthApplication{Name: "Café & shop", RedirectURI: "https://shop.example/back?a=b", Scopes: []string{"read", "write"}}
+	shop         = privicore.RegisterApplicationRequest{Name: "Café & shop", RedirectURI: "https://shop.example/back?a=b", Scopes: []string{"read", "write"}}
 )
 
 var oauthCalls = []wireCall{
@@ -67,7 +67,7 @@ var oauthCalls = []wireCall{
 	{
 		operation: "OAuth.TakeAuthorizationCode",
 		do: func(ctx context.Context, c *privicore.Client) (any, error) {
-			return c.OAuth.TakeAuthorizationCode(ctx, clientID, clientSecret, commandID, testNonce)
+			return c.OAuth.TakeAuthorizationCode(ctx, privicore.TakeAuthorizationCodeRequest{ClientID: clientID, ClientSecret: clientSecret, ID: commandID, Nonce: testNonce})
 		},
 		method: "POST", path: "/oauth-application/retrieve-authorization-code", authorization: clientPair, contentType: formType,
 		body:   "id=0197358e-6c2b-7f40-9d1a-3e5b7c9d0f11&nonce=nonce-of-the-request",
@@ -76,7 +76,7 @@ var oauthCalls = []wireCall{
 	{
 		operation: "OAuth.ObtainAccessToken",
 		do: func(ctx context.Context, c *privicore.Client) (any, error) {
-			return c.OAuth.ObtainAccessToken(ctx, clientID, clientSecret, privicore.NewSecret("C-sent/code"))
+			return c.OAuth.ObtainAccessToken(ctx, privicore.ObtainAccessTokenRequest{ClientID: clientID, ClientSecret: clientSecret, Code: privicore.NewSecret("C-sent/code")})
 		},
 		method: "POST", path: "/oauth-application/obtain-access-token", authorization: clientPair, contentType: formType,
 		body:   "authorization_code=C-sent%2Fcode",
@@ -110,9 +110,10 @@ var oauthCalls = []wireCall{
 }
 
 func TestOAuthRefuses(t *testing.T) {
-	const register, request = "Register OAuth application", "Request authorization code"
-	const retrieve, obtain, refresh = "Retrieve authorization code", "Obtain access token", "Refresh access token"
-	registering := func(change func(*privicore.OAuthApplication)) func(context.Context, *privicore.Client) (any, error) {
+	t.Parallel()
+	const register, request = "OAuth.Register", "OAuth.RequestAuthorizationCode"
+	const retrieve, obtain, refresh = "OAuth.TakeAuthorizationCode", "OAuth.ObtainAccessToken", "OAuth.RefreshAccessToken"
+	registering := func(change func(*privicore.RegisterApplicationRequest)) func(context.Context, *privicore.Client) (any, error) {
 		return func(ctx context.Context, c *privicore.Client) (any, error) {
 			app := shop
 			change(&app)
@@ -126,22 +127,22 @@ func TestOAuthRefuses(t *testing.T) {
 	}
 	retrieving := func(clientID string, secret privicore.Secret, id, nonce string) func(context.Context, *privicore.Client) (any, error) {
 		return func(ctx context.Context, c *privicore.Client) (any, error) {
-			return c.OAuth.TakeAuthorizationCode(ctx, clientID, secret, id, nonce)
+			return c.OAuth.TakeAuthorizationCode(ctx, privicore.TakeAuthorizationCodeRequest{ClientID: clientID, ClientSecret: secret, ID: id, Nonce: nonce})
 		}
 	}
 	one := []string{"read"}
 	none, some := privicore.Secret{}, privicore.NewSecret("x-y-z")
 	cases := []refused{
-		{"no name", registering(func(a *privicore.OAuthApplication) { a.Name = " " }), register, "name", "is empty"},
-		{"no URI", registering(func(a *privicore.OAuthApplication) { a.RedirectURI = "" }), register, "redirectUri", "is empty"},
-		{"relative URI", registering(func(a *privicore.OAuthApplication) { a.RedirectURI = "/back" }), register, "redirectUri", "absolute"},
-		{"malformed URI", registering(func(a *privicore.OAuthApplication) { a.RedirectURI = "https://[x" }), register, "redirectUri", "absolute"},
-		{"no scopes", registering(func(a *privicore.OAuthApplication) { a.Scopes = nil }), register, "scopes", "is empty"},
-		{"empty scopes", registering(func(a *privicore.OAuthApplication) { a.Scopes = []string{} }), register, "scopes", "is empty"},
-		{"blank scope", registering(func(a *privicore.OAuthApplication) { a.Scopes = []string{"read", ""} }), register, "scopes[1]", "is empty"},
-		{"scope with comma", registering(func(a *privicore.OAuthApplication) { a.Scopes = []string{"read,write"} }), register, "scopes[0]", "comma"},
-		{"scope with space", registering(func(a *privicore.OAuthApplication) { a.Scopes = []string{"read write"} }), register, "scopes[0]", "space"},
-		{"scope that does not print", registering(func(a *privicore.OAuthApplication) { a.Scopes = []string{"re\x00ad"} }), register, "scopes[0]", "print"},
+		{"no name", registering(func(a *privicore.RegisterApplicationRequest) { a.Name = " " }), register, "name", "is empty"},
+		{"no URI", registering(func(a *privicore.RegisterApplicationRequest) { a.RedirectURI = "" }), register, "redirectUri", "is empty"},
+		{"relative URI", registering(func(a *privicore.RegisterApplicationRequest) { a.RedirectURI = "/back" }), register, "redirectUri", "absolute"},
+		{"malformed URI", registering(func(a *privicore.RegisterApplicationRequest) { a.RedirectURI = "https://[x" }), register, "redirectUri", "absolute"},
+		{"no scopes", registering(func(a *privicore.RegisterApplicationRequest) { a.Scopes = nil }), register, "scopes", "is empty"},
+		{"empty scopes", registering(func(a *privicore.RegisterApplicationRequest) { a.Scopes = []string{} }), register, "scopes", "is empty"},
+		{"blank scope", registering(func(a *privicore.RegisterApplicationRequest) { a.Scopes = []string{"read", ""} }), register, "scopes[1]", "is empty"},
+		{"scope with comma", registering(func(a *privicore.RegisterApplicationRequest) { a.Scopes = []string{"read,write"} }), register, "scopes[0]", "comma"},
+		{"scope with space", registering(func(a *privicore.RegisterApplicationRequest) { a.Scopes = []string{"read write"} }), register, "scopes[0]", "space"},
+		{"scope with a control character", registering(func(a *privicore.RegisterApplicationRequest) { a.Scopes = []string{"re\x00ad"} }), register, "scopes[0]", "control character"},
 
 		{"no client", requesting(privicore.AuthorizationRequest{Scopes: one}), request, "client_id", "is empty"},
 		{"no scopes", requesting(privicore.AuthorizationRequest{ClientID: clientID}), request, "scope", "is empty"},
@@ -155,13 +156,13 @@ func TestOAuthRefuses(t *testing.T) {
 		{"no nonce", retrieving(clientID, some, commandID, ""), retrieve, "nonce", "is empty"},
 
 		{"client with colon", func(ctx context.Context, c *privicore.Client) (any, error) {
-			return c.OAuth.ObtainAccessToken(ctx, "a:b", some, some)
+			return c.OAuth.ObtainAccessToken(ctx, privicore.ObtainAccessTokenRequest{ClientID: "a:b", ClientSecret: some, Code: some})
 		}, obtain, "clientId", "colon"},
 		{"no code", func(ctx context.Context, c *privicore.Client) (any, error) {
-			return c.OAuth.ObtainAccessToken(ctx, clientID, some, none)
+			return c.OAuth.ObtainAccessToken(ctx, privicore.ObtainAccessTokenRequest{ClientID: clientID, ClientSecret: some, Code: none})
 		}, obtain, "authorization_code", "is empty"},
 		{"no access token", func(ctx context.Context, c *privicore.Client) (any, error) { return c.OAuth.Scope(ctx, none) },
-			"Retrieve OAuth application scope", "access token", "is empty"},
+			"OAuth.Scope", "access token", "is empty"},
 		{"no access token", func(ctx context.Context, c *privicore.Client) (any, error) {
 			return c.OAuth.RefreshAccessToken(ctx, none, some)
 		}, refresh, "access token", "is empty"},
@@ -170,19 +171,20 @@ func TestOAuthRefuses(t *testing.T) {
 		}, refresh, "refresh_token", "is empty"},
 
 		{"authorize without secret", func(ctx context.Context, c *privicore.Client) (any, error) {
-			return c.OAuth.Authorize(ctx, clientID, none, one)
+			return c.OAuth.Authorize(ctx, privicore.AuthorizeRequest{ClientID: clientID, ClientSecret: none, Scopes: one})
 		}, retrieve, "clientSecret", "is empty"},
 		{"authorize without scopes", func(ctx context.Context, c *privicore.Client) (any, error) {
-			return c.OAuth.Authorize(ctx, clientID, some, nil)
+			return c.OAuth.Authorize(ctx, privicore.AuthorizeRequest{ClientID: clientID, ClientSecret: some, Scopes: nil})
 		}, request, "scope", "is empty"},
 	}
 	assertRefused(t, cases)
-	assertIdentifierChecked(t, "Retrieve OAuth app configuration", "applicationId", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+	assertIdentifierChecked(t, "OAuth.TakeConfiguration", "applicationId", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 		return c.OAuth.TakeConfiguration(ctx, id)
 	})
 }
 
 func TestOAuthConfiguration(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"oauth/take_configuration.ok", "oauth/take_configuration.text_scopes"} {
 		c, _ := replay(t, name)
 		configuration, err := c.OAuth.TakeConfiguration(t.Context(), commandID)
@@ -200,10 +202,11 @@ func TestOAuthConfiguration(t *testing.T) {
 	c, _ := replay(t, "oauth/take_configuration.already_retrieved")
 	_, err := c.OAuth.TakeConfiguration(t.Context(), commandID)
 	assert.ErrorIs(t, err, privicore.ErrValidation)
-	assert.ErrorContains(t, err, "oauth.already_retrieved")
+	assert.ErrorIs(t, err, privicore.KeyAlreadyRetrieved)
 }
 
 func TestOAuthList(t *testing.T) {
+	t.Parallel()
 	c, _ := replay(t, "oauth/list.ok", "oauth/list.array")
 	applications, err := c.OAuth.List(t.Context())
 	require.NoError(t, err)
@@ -219,6 +222,7 @@ func TestOAuthList(t *testing.T) {
 }
 
 func TestOAuthScope(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"oauth/scope.ok", "oauth/scope.array", "oauth/scope.text"} {
 		c, _ := replay(t, name)
 		scope, err := c.OAuth.Scope(t.Context(), privicore.NewSecret("T-access"))
@@ -233,6 +237,7 @@ func TestOAuthScope(t *testing.T) {
 
 // The configuration is retrieved once, whoever asks, and however often.
 func TestPendingApplication(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, s := replay(t, "oauth/register.observed", "utility/request_status.pending", "utility/request_status.succeeded", "oauth/take_configuration.ok")
 		pending, err := c.OAuth.Register(t.Context(), shop)
@@ -261,6 +266,7 @@ func TestPendingApplication(t *testing.T) {
 // An answer that cannot be read holds the secret. It stays where it can be
 // reached, and is not printed.
 func TestPendingApplicationUnreadable(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, s := replay(t, "oauth/register.accepted", "utility/request_status.succeeded", "oauth/take_configuration.unreadable")
 		pending, err := c.OAuth.Register(t.Context(), shop)
@@ -279,6 +285,7 @@ func TestPendingApplicationUnreadable(t *testing.T) {
 
 // A refusal is no answer: the next call asks again.
 func TestPendingApplicationRefused(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := replay(t, "oauth/register.accepted", "utility/request_status.succeeded", "errors/403.key", "oauth/take_configuration.ok")
 		pending, err := c.OAuth.Register(t.Context(), shop)
@@ -293,6 +300,7 @@ func TestPendingApplicationRefused(t *testing.T) {
 // What is answered only once is not lost because the caller's context ends
 // while the call is under way; before that, nothing is sent.
 func TestSeenThrough(t *testing.T) {
+	t.Parallel()
 	secret := privicore.NewSecret("x-y-z")
 	for answer, do := range map[string]func(context.Context, *privicore.Client) error{
 		"oauth/take_configuration.ok": func(ctx context.Context, c *privicore.Client) error {
@@ -300,11 +308,11 @@ func TestSeenThrough(t *testing.T) {
 			return err
 		},
 		"oauth/take_authorization_code.ok": func(ctx context.Context, c *privicore.Client) error {
-			_, err := c.OAuth.TakeAuthorizationCode(ctx, clientID, secret, commandID, testNonce)
+			_, err := c.OAuth.TakeAuthorizationCode(ctx, privicore.TakeAuthorizationCodeRequest{ClientID: clientID, ClientSecret: secret, ID: commandID, Nonce: testNonce})
 			return err
 		},
 		"oauth/obtain_access_token.ok": func(ctx context.Context, c *privicore.Client) error {
-			_, err := c.OAuth.ObtainAccessToken(ctx, clientID, secret, secret)
+			_, err := c.OAuth.ObtainAccessToken(ctx, privicore.ObtainAccessTokenRequest{ClientID: clientID, ClientSecret: secret, Code: secret})
 			return err
 		},
 		"oauth/refresh_access_token.ok": func(ctx context.Context, c *privicore.Client) error {
@@ -313,6 +321,7 @@ func TestSeenThrough(t *testing.T) {
 		},
 	} {
 		t.Run(answer, func(t *testing.T) {
+			t.Parallel()
 			ctx, cancel := context.WithCancel(t.Context())
 			_, body := parsed(t, answer)
 			var sent atomic.Int32
@@ -336,6 +345,7 @@ func TestSeenThrough(t *testing.T) {
 // The server takes the client's id and secret, as observed, or the code itself,
 // as documented.
 func TestObtainAccessToken(t *testing.T) {
+	t.Parallel()
 	code := privicore.NewSecret("C-sent-code")
 	_, ok := parsed(t, "oauth/obtain_access_token.ok")
 	for name, test := range map[string]struct {
@@ -353,6 +363,7 @@ func TestObtainAccessToken(t *testing.T) {
 		"documented, ambiguous": {"Basic C-sent-code", 502, 2, privicore.ErrUnauthorized, privicore.ErrAmbiguous, 401},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			var sent atomic.Int32
 			c, _ := realServer(t, func(w http.ResponseWriter, r *http.Request) {
 				sent.Add(1)
@@ -367,7 +378,7 @@ func TestObtainAccessToken(t *testing.T) {
 					w.Write(ok)
 				}
 			})
-			token, err := c.OAuth.ObtainAccessToken(t.Context(), clientID, clientSecret, code)
+			token, err := c.OAuth.ObtainAccessToken(t.Context(), privicore.ObtainAccessTokenRequest{ClientID: clientID, ClientSecret: clientSecret, Code: code})
 			assert.EqualValues(t, test.sent, sent.Load())
 			if test.is != nil {
 				assert.ErrorIs(t, err, test.is)
@@ -388,10 +399,31 @@ func TestObtainAccessToken(t *testing.T) {
 	}
 }
 
+// A time that cannot be read does not cost the token or the code.
+func TestOAuthAnswersWithOddTimes(t *testing.T) {
+	t.Parallel()
+	_, s := replay(t)
+	s.answers = [][]byte{
+		[]byte("HTTP/1.1 200 OK\n\n" + `{"nonce":"` + testNonce + `","authorizationCode":"C-1","expiresAt":"soon"}`),
+		[]byte("HTTP/1.1 200 OK\n\n" + `{"token":"T-1","refreshToken":"R-1","scope":["all"],"type":1,"expiresAt":{"date":"soon"},"refreshTokenExpiresAt":"2026-03-23 15:33:44"}`),
+	}
+	c := s.client()
+	code, err := c.OAuth.TakeAuthorizationCode(t.Context(), privicore.TakeAuthorizationCodeRequest{ClientID: clientID, ClientSecret: clientSecret, ID: commandID, Nonce: testNonce})
+	require.NoError(t, err)
+	assert.Equal(t, "C-1", code.Code.Reveal())
+	assert.True(t, code.ExpiresAt.IsZero())
+	token, err := c.OAuth.ObtainAccessToken(t.Context(), privicore.ObtainAccessTokenRequest{ClientID: clientID, ClientSecret: clientSecret, Code: code.Code})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"T-1", "R-1"}, []string{token.Token.Reveal(), token.RefreshToken.Reveal()})
+	assert.True(t, token.ExpiresAt.IsZero())
+	assert.True(t, token.RefreshTokenExpiresAt.Equal(time.Date(2026, 3, 23, 15, 33, 44, 0, time.UTC)))
+}
+
 func TestNonceOfTheAnswer(t *testing.T) {
+	t.Parallel()
 	c, _ := replay(t, "oauth/take_authorization_code.ok", "oauth/take_authorization_code.other_nonce", "oauth/take_authorization_code.other_client")
 	retrieve := func() (*privicore.AuthorizationCode, error) {
-		return c.OAuth.TakeAuthorizationCode(t.Context(), clientID, clientSecret, commandID, testNonce)
+		return c.OAuth.TakeAuthorizationCode(t.Context(), privicore.TakeAuthorizationCodeRequest{ClientID: clientID, ClientSecret: clientSecret, ID: commandID, Nonce: testNonce})
 	}
 	code, err := retrieve()
 	require.NoError(t, err)
@@ -401,13 +433,14 @@ func TestNonceOfTheAnswer(t *testing.T) {
 		code, err = retrieve()
 		assert.ErrorIs(t, err, privicore.ErrNonce)
 		assert.Nil(t, code)
-		assert.ErrorContains(t, err, "Retrieve authorization code")
+		assert.ErrorContains(t, err, "OAuth.TakeAuthorizationCode")
 		assertHidden(t, err, "C-recorded-code")
 	}
 }
 
 // A nonce that the caller does not give is made, and never the same again.
 func TestNoncesAreFresh(t *testing.T) {
+	t.Parallel()
 	seen := make(map[string]bool)
 	c := fakeClient(t, func(r *http.Request, _ url.Values) (*http.Response, error) {
 		nonce := r.URL.Query().Get("nonce")
@@ -428,6 +461,7 @@ func TestNoncesAreFresh(t *testing.T) {
 // The request is not sent again when it may have been carried out: its nonce
 // would be used twice.
 func TestRequestOfACodeIsNotRepeated(t *testing.T) {
+	t.Parallel()
 	var sent atomic.Int32
 	c, _ := realServer(t, func(w http.ResponseWriter, r *http.Request) {
 		sent.Add(1)
@@ -439,6 +473,7 @@ func TestRequestOfACodeIsNotRepeated(t *testing.T) {
 }
 
 func TestRequestOfACodeAnswers(t *testing.T) {
+	t.Parallel()
 	request := privicore.AuthorizationRequest{ClientID: clientID, Scopes: []string{"a"}}
 	for _, name := range append(recordings(t, "commands"), "oauth/request_authorization_code.array", "oauth/request_authorization_code.observed") {
 		c, _ := replay(t, name)
@@ -454,6 +489,7 @@ func TestRequestOfACodeAnswers(t *testing.T) {
 }
 
 func TestPendingAuthorizationCode(t *testing.T) {
+	t.Parallel()
 	const notYet = "oauth/take_authorization_code.not_found"
 	retrievals := func(s *server) (n int) {
 		for _, r := range s.requests() {
@@ -472,6 +508,7 @@ func TestPendingAuthorizationCode(t *testing.T) {
 		return pending, s
 	}
 	t.Run("late", func(t *testing.T) {
+		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			pending, s := ask(t, notYet, "utility/request_status.pending", notYet, "utility/request_status.not_found", "oauth/take_authorization_code.ok")
 			code, err := pending.Result(t.Context(), clientSecret)
@@ -481,6 +518,7 @@ func TestPendingAuthorizationCode(t *testing.T) {
 		})
 	})
 	t.Run("rejected", func(t *testing.T) {
+		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			pending, _ := ask(t, notYet, "utility/request_status.rejected_array")
 			_, err := pending.Result(t.Context(), clientSecret)
@@ -490,6 +528,7 @@ func TestPendingAuthorizationCode(t *testing.T) {
 		})
 	})
 	t.Run("never", func(t *testing.T) {
+		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			var answers []string
 			for range 30 {
@@ -543,19 +582,19 @@ func application(t *testing.T, c *privicore.Client) *privicore.OAuthConfiguratio
 }
 
 func TestOAuthFlow(t *testing.T) {
-	dialects(t, func(t *testing.T, dialect privicoretest.Option) {
-		c, _ := sandboxed(t, dialect)
+	t.Parallel()
+	inBothDialects(t, func(t *testing.T, c *privicore.Client, _ *privicoretest.Server) {
 		app := application(t, c)
 		_, err := c.OAuth.TakeConfiguration(t.Context(), app.ApplicationID)
 		require.ErrorIs(t, err, privicore.ErrValidation)
-		assert.ErrorContains(t, err, "oauth.already_retrieved")
+		assert.ErrorIs(t, err, privicore.KeyAlreadyRetrieved)
 		applications, err := c.OAuth.List(t.Context())
 		require.NoError(t, err)
 		require.Len(t, applications, 1)
 		assert.Equal(t, app.ClientID, applications[0].ClientID)
 
 		// In one call.
-		token, err := c.OAuth.Authorize(t.Context(), app.ClientID, app.ClientSecret, []string{"read", "write"})
+		token, err := c.OAuth.Authorize(t.Context(), privicore.AuthorizeRequest{ClientID: app.ClientID, ClientSecret: app.ClientSecret, Scopes: []string{"read", "write"}})
 		require.NoError(t, err)
 		mine, err := c.Profile.ID(t.Context())
 		require.NoError(t, err)
@@ -580,17 +619,16 @@ func TestOAuthFlow(t *testing.T) {
 			ClientID: app.ClientID, Scopes: []string{"read"}, Nonce: "made by the application",
 		})
 		require.NoError(t, err)
-		var code *privicore.AuthorizationCode
-		require.Eventually(t, func() bool {
-			code, err = server.OAuth.TakeAuthorizationCode(t.Context(), app.ClientID, app.ClientSecret, pending.ID, pending.Nonce)
-			return err == nil
-		}, 5*time.Second, 5*time.Millisecond, "%v", err)
+		take := privicore.TakeAuthorizationCodeRequest{ClientID: app.ClientID, ClientSecret: app.ClientSecret, ID: pending.ID, Nonce: pending.Nonce}
+		time.Sleep(time.Second) // the application is told of the request
+		code, err := server.OAuth.TakeAuthorizationCode(t.Context(), take)
+		require.NoError(t, err)
 		assert.Equal(t, "made by the application", code.Nonce)
-		_, err = server.OAuth.TakeAuthorizationCode(t.Context(), app.ClientID, app.ClientSecret, pending.ID, pending.Nonce)
+		_, err = server.OAuth.TakeAuthorizationCode(t.Context(), take)
 		assert.ErrorIs(t, err, privicore.ErrNotFound)
-		_, err = server.OAuth.ObtainAccessToken(t.Context(), app.ClientID, privicore.NewSecret("wrong"), privicore.NewSecret("C-x"))
+		_, err = server.OAuth.ObtainAccessToken(t.Context(), privicore.ObtainAccessTokenRequest{ClientID: app.ClientID, ClientSecret: privicore.NewSecret("wrong"), Code: privicore.NewSecret("C-x")})
 		assert.ErrorIs(t, err, privicore.ErrUnauthorized)
-		token, err = server.OAuth.ObtainAccessToken(t.Context(), app.ClientID, app.ClientSecret, code.Code)
+		token, err = server.OAuth.ObtainAccessToken(t.Context(), privicore.ObtainAccessTokenRequest{ClientID: app.ClientID, ClientSecret: app.ClientSecret, Code: code.Code})
 		require.NoError(t, err)
 		assert.Equal(t, mine, of(token))
 		next, err := server.OAuth.RefreshAccessToken(t.Context(), token.Token, token.RefreshToken)
@@ -603,9 +641,9 @@ func TestOAuthFlow(t *testing.T) {
 			ClientID: app.ClientID, Scopes: []string{"read"}, Nonce: "made by the application",
 		})
 		assert.ErrorIs(t, err, privicore.ErrValidation, "a nonce twice")
-		_, err = c.OAuth.Authorize(t.Context(), app.ClientID, app.ClientSecret, []string{"delete"})
+		_, err = c.OAuth.Authorize(t.Context(), privicore.AuthorizeRequest{ClientID: app.ClientID, ClientSecret: app.ClientSecret, Scopes: []string{"delete"}})
 		assert.ErrorIs(t, err, privicore.ErrValidation)
-		_, err = c.OAuth.Authorize(t.Context(), app.ClientID, privicore.NewSecret("wrong"), []string{"read"})
+		_, err = c.OAuth.Authorize(t.Context(), privicore.AuthorizeRequest{ClientID: app.ClientID, ClientSecret: privicore.NewSecret("wrong"), Scopes: []string{"read"}})
 		assert.ErrorIs(t, err, privicore.ErrUnauthorized)
 	})
 }
@@ -613,32 +651,36 @@ func TestOAuthFlow(t *testing.T) {
 // The application is registered, and the caller gives up while the one answer
 // with its secret is on its way.
 func TestConfigurationIsNotLost(t *testing.T) {
-	c, s := sandboxed(t)
-	s.Next("OAuth.TakeConfiguration", privicoretest.Fault{Delay: 50 * time.Millisecond})
-	pending, err := c.OAuth.Register(t.Context(), shop)
-	require.NoError(t, err)
-	_, err = pending.Wait(t.Context())
-	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	first, err := pending.Result(ctx)
-	require.NoError(t, err)
-	require.Error(t, ctx.Err())
-	second, err := pending.Result(t.Context())
-	require.NoError(t, err)
-	assert.Same(t, first, second)
-	_, err = c.OAuth.Authorize(t.Context(), second.ClientID, second.ClientSecret, []string{"read"})
-	assert.NoError(t, err)
+	t.Parallel()
+	bubbled(t, func(t *testing.T, c *privicore.Client, s *privicoretest.Server) {
+		s.Next("OAuth.TakeConfiguration", privicoretest.Fault{Delay: 2 * time.Second})
+		pending, err := c.OAuth.Register(t.Context(), shop)
+		require.NoError(t, err)
+		_, err = pending.Wait(t.Context())
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		first, err := pending.Result(ctx)
+		require.NoError(t, err)
+		require.Error(t, ctx.Err())
+		second, err := pending.Result(t.Context())
+		require.NoError(t, err)
+		assert.Same(t, first, second)
+		_, err = c.OAuth.Authorize(t.Context(), privicore.AuthorizeRequest{ClientID: second.ClientID, ClientSecret: second.ClientSecret, Scopes: []string{"read"}})
+		assert.NoError(t, err)
+	})
 }
 
 func TestRejectedApplication(t *testing.T) {
-	c, s := sandboxed(t)
-	s.Next("OAuth.Register", privicoretest.Fault{Reject: []string{"oauth.name_taken"}})
-	pending, err := c.OAuth.Register(t.Context(), shop)
-	require.NoError(t, err)
-	_, err = pending.Result(t.Context())
-	assert.ErrorContains(t, err, "oauth.name_taken")
-	assert.Zero(t, s.Calls("OAuth.TakeConfiguration"))
+	t.Parallel()
+	bubbled(t, func(t *testing.T, c *privicore.Client, s *privicoretest.Server) {
+		s.Next("OAuth.Register", privicoretest.Fault{Reject: []string{"oauth.name_taken"}})
+		pending, err := c.OAuth.Register(t.Context(), shop)
+		require.NoError(t, err)
+		_, err = pending.Result(t.Context())
+		assert.ErrorIs(t, err, privicore.MessageKey("oauth.name_taken"))
+		assert.Zero(t, s.Calls("OAuth.TakeConfiguration"))
+	})
 }
 
 // issuer refreshes access tokens: T-1 and R-1 become T-2 and R-2, and so on. A
@@ -692,11 +734,16 @@ func (i *issuer) serve(r *http.Request, form url.Values) (*http.Response, error)
 
 // begin returns a source with the first token.
 func (i *issuer) begin(t *testing.T) (*privicore.OAuthTokenSource, *privicore.Client) {
+	return i.beginKeeping(t, nil)
+}
+
+// beginKeeping is begin with a function that is told each new token.
+func (i *issuer) beginKeeping(t *testing.T, keep func(*privicore.AccessToken)) (*privicore.OAuthTokenSource, *privicore.Client) {
 	i.newest, i.life = 1, time.Hour
 	c := fakeClient(t, i.serve, privicore.WithMaxRetries(0))
 	return c.OAuth.TokenSource(&privicore.AccessToken{
 		Token: privicore.NewSecret("T-1"), RefreshToken: privicore.NewSecret("R-1"), ExpiresAt: time.Now().Add(time.Hour),
-	}), c
+	}, keep), c
 }
 
 // client is one that takes its tokens from source.
@@ -705,14 +752,14 @@ func (i *issuer) client(t *testing.T, source privicore.TokenSource) *privicore.C
 }
 
 func TestOAuthTokenSource(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var i issuer
-		source, _ := i.begin(t)
 		var kept []string
-		source.Refreshed = func(token *privicore.AccessToken) {
+		source, _ := i.beginKeeping(t, func(token *privicore.AccessToken) {
 			kept = append(kept, token.Token.Reveal()+" "+token.RefreshToken.Reveal())
 			*token = privicore.AccessToken{} // theirs, not ours
-		}
+		})
 		c := i.client(t, source)
 		call := func() {
 			t.Helper()
@@ -723,8 +770,9 @@ func TestOAuthTokenSource(t *testing.T) {
 		assert.Empty(t, kept, "it begins with the token that it was given")
 		time.Sleep(59*time.Minute + 30*time.Second)
 		call()
-		call()
+		synctest.Wait() // the token is refreshed beside the call
 		assert.Equal(t, []string{"T-2 R-2"}, kept, "ahead of the expiry")
+		call()
 		time.Sleep(2 * time.Hour)
 		call()
 		assert.Equal(t, []string{"T-2 R-2", "T-3 R-3"}, kept, "long after it")
@@ -739,6 +787,7 @@ func TestOAuthTokenSource(t *testing.T) {
 
 // The first token may be refused or expired as well.
 func TestOAuthTokenSourceBegins(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var i issuer
 		source, _ := i.begin(t)
@@ -752,7 +801,7 @@ func TestOAuthTokenSourceBegins(t *testing.T) {
 		_, c := i.begin(t)
 		source := c.OAuth.TokenSource(&privicore.AccessToken{
 			Token: privicore.NewSecret("T-1"), RefreshToken: privicore.NewSecret("R-1"), ExpiresAt: time.Now().Add(-time.Hour),
-		})
+		}, nil)
 		token, err := source.Token(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, "T-2", token.Token.Reveal())
@@ -760,6 +809,7 @@ func TestOAuthTokenSourceBegins(t *testing.T) {
 }
 
 func TestOAuthTokenSourceOnce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var i issuer
 		source, _ := i.begin(t)
@@ -791,6 +841,7 @@ func TestOAuthTokenSourceOnce(t *testing.T) {
 
 // Clients that share a source do not make each other's token useless for ever.
 func TestOAuthTokenSourceShared(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var i issuer
 		source, _ := i.begin(t)
@@ -811,6 +862,7 @@ func TestOAuthTokenSourceShared(t *testing.T) {
 
 // A server that refuses ends it: no loop, and an error that can be told apart.
 func TestOAuthTokenSourceRefused(t *testing.T) {
+	t.Parallel()
 	for _, status := range []int{400, 401, 403, 404, 409, 410, 422} {
 		synctest.Test(t, func(t *testing.T) {
 			i := issuer{refuse: status, dead: true}
@@ -824,7 +876,7 @@ func TestOAuthTokenSourceRefused(t *testing.T) {
 			assert.Equal(t, 1, i.refreshes, status)
 			_, err := source.Token(t.Context())
 			require.ErrorIs(t, err, privicore.ErrUnauthorized, status)
-			assert.ErrorContains(t, err, "Refresh access token")
+			assert.ErrorContains(t, err, "OAuth.RefreshAccessToken")
 		})
 	}
 	for _, status := range []int{408, 429, 500, 503} {
@@ -839,13 +891,14 @@ func TestOAuthTokenSourceRefused(t *testing.T) {
 }
 
 func TestOAuthTokenSourceWithout(t *testing.T) {
+	t.Parallel()
 	var i issuer
 	_, c := i.begin(t)
 	for name, source := range map[string]*privicore.OAuthTokenSource{
-		"no token":          c.OAuth.TokenSource(nil),
-		"no refresh token":  c.OAuth.TokenSource(&privicore.AccessToken{Token: privicore.NewSecret("T-1"), ExpiresAt: time.Now().Add(-time.Hour)}),
+		"no token":          c.OAuth.TokenSource(nil, nil),
+		"no refresh token":  c.OAuth.TokenSource(&privicore.AccessToken{Token: privicore.NewSecret("T-1"), ExpiresAt: time.Now().Add(-time.Hour)}, nil),
 		"nothing at all":    {},
-		"an access token's": c.OAuth.TokenSource(&privicore.AccessToken{RefreshToken: privicore.NewSecret("R-1")}),
+		"an access token's": c.OAuth.TokenSource(&privicore.AccessToken{RefreshToken: privicore.NewSecret("R-1")}, nil),
 	} {
 		_, err := source.Token(t.Context())
 		assert.ErrorIs(t, err, privicore.ErrUnauthorized, name)
@@ -855,6 +908,7 @@ func TestOAuthTokenSourceWithout(t *testing.T) {
 
 // A server that does not rotate refresh tokens keeps taking the first.
 func TestOAuthTokenSourceNotRotated(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		i := issuer{noRefresh: true}
 		source, _ := i.begin(t)
@@ -869,6 +923,7 @@ func TestOAuthTokenSourceNotRotated(t *testing.T) {
 
 // A refresh goes on when the one that asked gives up, and is not lost.
 func TestOAuthTokenSourceGivenUp(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		i := issuer{hang: make(chan struct{})}
 		source, _ := i.begin(t)
@@ -891,6 +946,7 @@ func TestOAuthTokenSourceGivenUp(t *testing.T) {
 
 // The client that refreshes can be closed at any time.
 func TestOAuthTokenSourceClosed(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		i := issuer{hang: make(chan struct{})}
 		source, c := i.begin(t)
@@ -911,30 +967,32 @@ func TestOAuthTokenSourceClosed(t *testing.T) {
 
 // Against a sandbox whose access tokens die young.
 func TestOAuthTokenSourceOnASandbox(t *testing.T) {
-	dialects(t, func(t *testing.T, dialect privicoretest.Option) {
-		c, s := sandboxed(t, dialect, privicoretest.WithTokenLifetime(2*time.Second))
+	t.Parallel()
+	inBothDialects(t, func(t *testing.T, c *privicore.Client, s *privicoretest.Server) {
 		app := application(t, c)
-		token, err := c.OAuth.Authorize(t.Context(), app.ClientID, app.ClientSecret, []string{"all"})
+		token, err := c.OAuth.Authorize(t.Context(), privicore.AuthorizeRequest{ClientID: app.ClientID, ClientSecret: app.ClientSecret, Scopes: []string{"all"}})
 		require.NoError(t, err)
-		source := c.OAuth.TokenSource(token)
 		var kept []string
-		source.Refreshed = func(token *privicore.AccessToken) { kept = append(kept, token.RefreshToken.Reveal()) }
+		source := c.OAuth.TokenSource(token, func(token *privicore.AccessToken) { kept = append(kept, token.RefreshToken.Reveal()) })
 		granted, err := c.Clone(privicore.WithTokenSource(source))
 		require.NoError(t, err)
 		defer granted.Close()
-		require.Eventually(t, func() bool {
+		began := time.Now()
+		for time.Since(began) < 10*time.Minute {
 			_, err := granted.Profile.ID(t.Context())
-			assert.NoError(t, err)
-			return s.Calls("OAuth.RefreshAccessToken") == 2
-		}, 10*time.Second, 20*time.Millisecond)
-		granted.Close()
-		assert.Len(t, slices.Compact(kept), 2)
-	})
+			require.NoError(t, err)
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		assert.Len(t, slices.Compact(kept), 5, "ahead of every second minute")
+		assert.Equal(t, 5, s.Calls("OAuth.RefreshAccessToken"))
+	}, privicoretest.WithTokenLifetime(2*time.Minute))
 }
 
 // What a server quotes of the secrets it was sent, or puts where it does not
 // belong, is not printed.
 func TestOAuthSecretsAreNotQuoted(t *testing.T) {
+	t.Parallel()
 	sent := []string{"cs-sent-secret", clientPair[len("Basic "):], "C-sent/code", "R-refresh", "T-access", testNonce, testToken}
 	for _, call := range oauthCalls {
 		for _, status := range []int{400, 401, 422, 500} {
@@ -963,12 +1021,12 @@ func TestOAuthSecretsAreNotQuoted(t *testing.T) {
 		}
 	}
 	for name, do := range map[string]func(context.Context, *privicore.Client) error{
-		`{"clientId":"c","nonce":"nonce-of-the-request","authorizationCode":"s-answered","expiresAt":"soon"}`: func(ctx context.Context, c *privicore.Client) error {
-			_, err := c.OAuth.TakeAuthorizationCode(ctx, clientID, clientSecret, commandID, testNonce)
+		`{"nonce":"nonce-of-the-request","authorizationCode":["s-answered"],"expiresAt":"soon"}`: func(ctx context.Context, c *privicore.Client) error {
+			_, err := c.OAuth.TakeAuthorizationCode(ctx, privicore.TakeAuthorizationCodeRequest{ClientID: clientID, ClientSecret: clientSecret, ID: commandID, Nonce: testNonce})
 			return err
 		},
-		`{"token":"s-answered","refreshToken":"s-answered","expiresAt":"soon"}`: func(ctx context.Context, c *privicore.Client) error {
-			_, err := c.OAuth.ObtainAccessToken(ctx, clientID, clientSecret, privicore.NewSecret("C-sent"))
+		`{"token":{"value":"s-answered"},"refreshToken":"s-answered","expiresAt":"soon"}`: func(ctx context.Context, c *privicore.Client) error {
+			_, err := c.OAuth.ObtainAccessToken(ctx, privicore.ObtainAccessTokenRequest{ClientID: clientID, ClientSecret: clientSecret, Code: privicore.NewSecret("C-sent")})
 			return err
 		},
 		`{"access_token":"s-answered","refreshToken":"s-answered"}`: func(ctx context.Context, c *privicore.Client) error {

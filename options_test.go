@@ -1,12 +1,18 @@
 package privicore_test
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"math"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -15,6 +21,7 @@ import (
 )
 
 func TestURLsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	// option is the field of the error, the URLs are for it.
 	for _, test := range []struct {
 		field, plain, secure string
@@ -61,6 +68,7 @@ func TestURLsThatAreRefused(t *testing.T) {
 }
 
 func TestOptionsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	for name, option := range map[string]privicore.Option{
 		"no token":             privicore.WithToken(""),
 		"token with line end":  privicore.WithToken("T-hunter2\r\nX: y"),
@@ -85,12 +93,14 @@ func TestOptionsThatAreRefused(t *testing.T) {
 }
 
 func TestNilOption(t *testing.T) {
+	t.Parallel()
 	c, err := privicore.NewClient(nil, privicore.WithToken("T"), nil)
 	require.NoError(t, err)
 	require.NoError(t, c.Close())
 }
 
 func TestOrderOfOptions(t *testing.T) {
+	t.Parallel()
 	var authenticated, tokens []string
 	api := fakeAPI(func(r *http.Request, form url.Values) (*http.Response, error) {
 		if r.URL.Path == "/profile/authenticate" {
@@ -193,6 +203,7 @@ func TestFromEnv(t *testing.T) {
 }
 
 func TestDefaultBaseURL(t *testing.T) {
+	t.Parallel()
 	var seen string
 	api := fakeAPI(func(r *http.Request, _ url.Values) (*http.Response, error) {
 		seen = r.URL.String()
@@ -204,4 +215,62 @@ func TestDefaultBaseURL(t *testing.T) {
 	_, err = c.Utility.Health(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, "https://sandbox.privicore.com:9009/health", seen)
+}
+
+func TestOptionsThatCannotBeRight(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		option privicore.Option
+		field  string
+	}{
+		"negative stall timeout":    {privicore.WithStallTimeout(-1), "stall timeout"},
+		"negative max pause":        {privicore.WithMaxPause(-time.Second), "max pause"},
+		"no fallback poll":          {privicore.WithFallbackPoll(0), "fallback poll"},
+		"no outage":                 {privicore.WithMaxOutage(0), "max outage"},
+		"application without name":  {privicore.WithApplication("", "1.0"), "application"},
+		"application with a space":  {privicore.WithApplication("my app", "1.0"), "application"},
+		"version with a line break": {privicore.WithApplication("app", "1\r\nX-Injected: y"), "application"},
+		"relative upload URL":       {privicore.WithUploadURL("files.test"), "upload URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := privicore.NewClient(test.option)
+			require.ErrorIs(t, err, privicore.ErrValidation)
+			assert.ErrorContains(t, err, "privicore: NewClient: "+test.field+" ")
+		})
+	}
+}
+
+func TestOptionsAtTheirBounds(t *testing.T) {
+	t.Parallel()
+	c, err := privicore.NewClient(
+		privicore.WithStallTimeout(0), privicore.WithMaxPause(0), privicore.WithFallbackPoll(1),
+		privicore.WithMaxOutage(1), privicore.WithApplication("app", ""), nil,
+	)
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+}
+
+// A transport of the program belongs to the program. Close does not close its
+// connections, because other clients may use them.
+func TestCloseLeavesTransportsOfTheProgram(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]") }))
+	defer s.Close()
+	var dialed atomic.Int32
+	pool := privicore.NewTransport()
+	defer pool.CloseIdleConnections()
+	dial := pool.DialContext
+	pool.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		dialed.Add(1)
+		return dial(ctx, network, address)
+	}
+	for range 3 {
+		c, err := privicore.NewClient(privicore.WithBaseURL(s.URL), privicore.WithToken("T"), privicore.WithHTTPClient(&http.Client{Transport: pool}))
+		require.NoError(t, err)
+		_, err = c.Device.List(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+	}
+	assert.EqualValues(t, 1, dialed.Load())
 }

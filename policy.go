@@ -5,20 +5,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/privicore/privicore-go/internal/operation"
+	"github.com/privicore/privicore-go/internal/wire"
 )
 
-// PolicyService is the section "Policy" of the API. An active policy gates
-// events, such as the retrieval of data: their commands end only once the
-// authenticators have voted. Waiting for such a command takes as long as its
-// poll, so its context should allow for that; a command that was voted down
-// ends in a *CommandError with the reason.
+// PolicyService is the section "Policy" of the API. An active policy gates events,
+// such as the retrieval of data: a command for such an event ends only when the
+// authenticators have voted. Waiting for it takes as long as the poll, so the context
+// should allow for that. If the vote is no, the error of the wait is a *CommandError
+// with the reason.
 type PolicyService service
 
-// PolicyTemplate is a kind of policy that can be registered.
+// PolicyTemplate is a kind of policy. A registered policy belongs to a template.
 type PolicyTemplate struct {
 	answer
 	ID               string
@@ -29,6 +31,9 @@ type PolicyTemplate struct {
 	VotingAttributes []string
 }
 
+// Format leaves out the raw JSON.
+func (t PolicyTemplate) Format(s fmt.State, verb rune) { format(s, verb, t) }
+
 // PolicyEvent is something that a policy can gate.
 type PolicyEvent struct {
 	ID    string
@@ -36,24 +41,24 @@ type PolicyEvent struct {
 	Title string // for people, such as "Retrieve data"
 }
 
-// UnmarshalJSON reads a template, which does not hold its own id. Its lists may
-// be of any JSON type when they are empty.
+// UnmarshalJSON reads a template, which does not hold its own id. Its lists may be
+// of any JSON type if they are empty.
 func (t *PolicyTemplate) UnmarshalJSON(data []byte) error {
-	var wire struct {
+	var fields struct {
 		Name             string          `json:"name"`
 		Description      string          `json:"description"`
 		Events           json.RawMessage `json:"events"`
 		Configuration    json.RawMessage `json:"configuration"`
 		VotingAttributes json.RawMessage `json:"votingAttributes"`
 	}
-	if err := json.Unmarshal(data, &wire); err != nil {
+	if err := wire.Decode(data, &fields); err != nil {
 		return err
 	}
-	t.Name, t.Description = wire.Name, wire.Description
-	t.Configuration = messagesIn(wire.Configuration)
-	t.VotingAttributes = messagesIn(wire.VotingAttributes)
+	t.Name, t.Description = fields.Name, fields.Description
+	t.Configuration = wire.Texts(fields.Configuration)
+	t.VotingAttributes = wire.Texts(fields.VotingAttributes)
 	var events map[string]map[string]string
-	_ = json.Unmarshal(wire.Events, &events) // an empty list is an array
+	_ = json.Unmarshal(fields.Events, &events) // an empty list is an array
 	for _, id := range slices.Sorted(maps.Keys(events)) {
 		for _, name := range slices.Sorted(maps.Keys(events[id])) {
 			t.Events = append(t.Events, PolicyEvent{ID: id, Name: name, Title: events[id][name]})
@@ -62,94 +67,79 @@ func (t *PolicyTemplate) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// ListTemplates returns the kinds of policies there are, ordered by id: "List
-// policy templates".
+// ListTemplates returns the templates of the server, ordered by id.
+//
+// It is the operation [List policy templates].
+//
+// [List policy templates]: https://docs.privicore.com/list-policy-templates-14411464e0
 func (s *PolicyService) ListTemplates(ctx context.Context) ([]PolicyTemplate, error) {
-	op, p := operation.PolicyListTemplates, params{}
-	resp, err := s.client.send(ctx, op, &p, "")
+	r, resp, err := s.client.send(ctx, operation.PolicyListTemplates, params{})
 	if err != nil {
 		return nil, err
 	}
-	var byID map[string]json.RawMessage
-	if err := json.Unmarshal(resp.Body, &byID); err != nil || byID == nil {
-		if none := []any(nil); json.Unmarshal(resp.Body, &none) == nil && none != nil && len(none) == 0 {
-			return nil, nil // an empty object, as PHP writes it
-		}
-		return nil, unreadable(op, &p, resp, describeBody(resp, err))
+	ids, templates, entries, err := wire.DecodeMap[PolicyTemplate](resp.Body)
+	if err != nil {
+		return nil, unreadable(r, resp, wire.Describe(resp.Body, err))
 	}
-	templates := make([]PolicyTemplate, 0, len(byID))
-	for _, id := range slices.Sorted(maps.Keys(byID)) {
-		t := PolicyTemplate{ID: id}
-		if err := decode(byID[id], &t); err != nil {
-			return nil, unreadable(op, &p, resp, describeBody(resp, err))
-		}
-		templates = append(templates, t)
+	for i := range templates {
+		templates[i].ID = ids[i]
+		templates[i].keep(entries, i)
 	}
 	return templates, nil
 }
 
-// PolicyRegistration is a policy to register.
-type PolicyRegistration struct {
+// RegisterPolicyRequest describes a policy to register. TemplateID and EventIDs
+// must be set.
+type RegisterPolicyRequest struct {
 	TemplateID string
 	EventIDs   []string
-	// Name is under which the policy is retrieved. The server takes a policy
-	// without one; its id is then to be had from ListRegistered only.
+	// Name is the name to retrieve the policy by. It is optional. Only
+	// ListRegistered gives the id of a policy without a name.
 	Name string
-	// Configuration is what the template can be configured with. Servers were
+	// Configuration holds values for PolicyTemplate.Configuration. Servers were
 	// observed to refuse an empty one.
 	Configuration map[string]any
-	// VotingConfiguration says how the votes are held. The documentation
-	// speaks of its id, observed servers take its name; it is sent as both.
+	// VotingConfiguration is the id or the name of a voting configuration. The
+	// documentation asks for the id; servers were observed to take the name.
+	// Empty means the settings of the profile.
 	VotingConfiguration string
 }
 
-// PendingPolicy is a policy that is being registered.
-type PendingPolicy struct {
-	*Command
-	name string
-}
-
-// Result waits until the policy is registered and retrieves it, which takes a
-// moment longer. It needs the name that the policy was registered under.
-func (p *PendingPolicy) Result(ctx context.Context) (*Policy, error) {
-	if err := checkIdentifier(operation.PolicyRetrieve, "name", p.name); err != nil {
-		return nil, err
-	}
-	if _, err := p.Wait(ctx); err != nil {
-		return nil, err
-	}
-	var policy *Policy
-	err := p.client.untilFound(ctx, func() (err error) {
-		policy, err = p.client.Policy.Retrieve(ctx, p.name)
-		return err
-	})
-	return policy, err
-}
-
-// Register registers a policy, which is inactive until it is activated:
-// "Register policy". Gate does both.
-func (s *PolicyService) Register(ctx context.Context, r PolicyRegistration) (*PendingPolicy, error) {
-	op := operation.PolicyRegister
+func (r *RegisterPolicyRequest) check(op *operation.Operation) error {
 	if err := checkIdentifier(op, "policyTemplateId", r.TemplateID); err != nil {
-		return nil, err
+		return err
 	}
 	if len(r.EventIDs) == 0 {
-		return nil, invalid(op, "applyingEventIds", "is empty")
+		return invalid(op, "applyingEventIds", "is empty")
 	}
-	for i, id := range r.EventIDs {
-		if err := checkIdentifier(op, fmt.Sprintf("applyingEventIds[%d]", i), id); err != nil {
-			return nil, err
-		}
+	if err := checkIdentifiers(op, "applyingEventIds", r.EventIDs); err != nil {
+		return err
 	}
 	if r.Name != "" {
 		if err := checkIdentifier(op, "name", r.Name); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if r.VotingConfiguration != "" {
-		if err := checkIdentifier(op, "votingConfigurationId", r.VotingConfiguration); err != nil {
-			return nil, err
-		}
+		return checkIdentifier(op, "votingConfigurationId", r.VotingConfiguration)
+	}
+	return nil
+}
+
+// Register registers a policy. It does not wait. Pending.Result waits until the
+// policy is registered and retrieves it by its Name, which must be set for that. The
+// policy is inactive until Activate; Gate does both.
+//
+// To go on in another process, keep ID and name: Command(id).Wait, and then
+// Retrieve with the name.
+//
+// It is the operation [Register policy].
+//
+// [Register policy]: https://docs.privicore.com/register-policy-14411465e0
+func (s *PolicyService) Register(ctx context.Context, r RegisterPolicyRequest) (*Pending[*Policy], error) {
+	op := operation.PolicyRegister
+	if err := r.check(op); err != nil {
+		return nil, err
 	}
 	configuration := r.Configuration
 	if configuration == nil {
@@ -167,16 +157,25 @@ func (s *PolicyService) Register(ctx context.Context, r PolicyRegistration) (*Pe
 	if err != nil {
 		return nil, err
 	}
-	return &PendingPolicy{cmd, r.Name}, nil
+	pending := newPending(cmd, func(ctx context.Context, _ string) (*Policy, error) {
+		return s.Retrieve(ctx, r.Name)
+	})
+	if r.Name == "" {
+		pending.never = invalid(operation.PolicyRetrieve, "name", "is empty; a policy without a name cannot be retrieved")
+	}
+	return pending, nil
 }
 
-// Policy is a registered policy. Of its fields only the id is known; RawJSON
-// has the rest.
+// Policy is a registered policy. Of its fields only the id is known. RawJSON has
+// the rest.
 type Policy struct {
 	answer
 	ID   string `json:"id"`
 	Name string `json:"name"`
 }
+
+// Format leaves out the raw JSON.
+func (p Policy) Format(s fmt.State, verb rune) { format(s, verb, p) }
 
 func (p *Policy) missing() string {
 	if p.ID == "" {
@@ -185,9 +184,13 @@ func (p *Policy) missing() string {
 	return ""
 }
 
-// Retrieve returns a policy by its name: "Retrieve registered policy". For a
-// second or so after its registration the error may match ErrNotFound;
-// PendingPolicy.Result allows for that.
+// Retrieve returns the policy with the given name. For about a second after the
+// registration the error may match ErrNotFound. Pending.Result asks again in that
+// case.
+//
+// It is the operation [Retrieve registered policy].
+//
+// [Retrieve registered policy]: https://docs.privicore.com/retrieve-registered-policy-25063801e0
 func (s *PolicyService) Retrieve(ctx context.Context, name string) (*Policy, error) {
 	op := operation.PolicyRetrieve
 	if err := checkIdentifier(op, "name", name); err != nil {
@@ -196,18 +199,31 @@ func (s *PolicyService) Retrieve(ctx context.Context, name string) (*Policy, err
 	return value[Policy](ctx, s.client, op, params{path: name})
 }
 
-// Activate puts a policy into force: "Activate policy".
+// Activate activates a policy, which then gates its events. It returns the command
+// and does not wait.
+//
+// It is the operation [Activate policy].
+//
+// [Activate policy]: https://docs.privicore.com/activate-policy-14411468e0
 func (s *PolicyService) Activate(ctx context.Context, policyID string) (*Command, error) {
 	return s.change(ctx, operation.PolicyActivate, policyID)
 }
 
-// Deactivate puts a policy out of force: "Deactivate policy".
+// Deactivate deactivates a policy. It returns the command and does not wait.
+//
+// It is the operation [Deactivate policy].
+//
+// [Deactivate policy]: https://docs.privicore.com/deactivate-policy-14411469e0
 func (s *PolicyService) Deactivate(ctx context.Context, policyID string) (*Command, error) {
 	return s.change(ctx, operation.PolicyDeactivate, policyID)
 }
 
-// Delete deletes a policy: "Delete policy". The operation is inferred from the
-// names of its siblings.
+// Delete deletes a policy. It returns the command and does not wait. The operation
+// is inferred from the names of its siblings.
+//
+// It is the operation [Delete policy].
+//
+// [Delete policy]: https://docs.privicore.com/delete-policy-14411470e0
 func (s *PolicyService) Delete(ctx context.Context, policyID string) (*Command, error) {
 	return s.change(ctx, operation.PolicyDelete, policyID)
 }
@@ -216,49 +232,61 @@ func (s *PolicyService) change(ctx context.Context, op *operation.Operation, pol
 	if err := checkIdentifier(op, "policyId", policyID); err != nil {
 		return nil, err
 	}
-	form := struct {
-		PolicyID string `url:"policyId"`
-	}{policyID}
-	return s.client.command(ctx, op, params{form: form})
+	return s.client.command(ctx, op, params{values: url.Values{"policyId": {policyID}}})
 }
 
-// ListActive returns the policies in force: "List active policies". The
-// operation is inferred from the names of its siblings.
+// ListActive returns the active policies. The operation is inferred from the names
+// of its siblings.
+//
+// It is the operation [List active policies].
+//
+// [List active policies]: https://docs.privicore.com/list-active-policies-14411466e0
 func (s *PolicyService) ListActive(ctx context.Context) ([]Policy, error) {
-	return list[Policy](ctx, s.client, operation.PolicyListActive)
+	return list[Policy](ctx, s.client, operation.PolicyListActive, params{})
 }
 
-// ListInactive returns the policies that are not in force: "List inactive
-// policies". The operation is inferred from the names of its siblings.
+// ListInactive returns the inactive policies. The operation is inferred from the
+// names of its siblings.
+//
+// It is the operation [List inactive policies].
+//
+// [List inactive policies]: https://docs.privicore.com/list-inactive-policies-14411467e0
 func (s *PolicyService) ListInactive(ctx context.Context) ([]Policy, error) {
-	return list[Policy](ctx, s.client, operation.PolicyListInactive)
+	return list[Policy](ctx, s.client, operation.PolicyListInactive, params{})
 }
 
-// ListRegistered returns all policies: "List registered policies". The
-// operation is inferred from the names of its siblings.
+// ListRegistered returns all policies. The operation is inferred from the names of
+// its siblings.
+//
+// It is the operation [List registered policies].
+//
+// [List registered policies]: https://docs.privicore.com/list-registered-policies-25063800e0
 func (s *PolicyService) ListRegistered(ctx context.Context) ([]Policy, error) {
-	return list[Policy](ctx, s.client, operation.PolicyListRegistered)
+	return list[Policy](ctx, s.client, operation.PolicyListRegistered, params{})
 }
 
-// A Gate is a policy described by names instead of ids.
-type Gate struct {
+// GateRequest describes a policy by names instead of ids.
+type GateRequest struct {
 	Name     string   // of the policy; must not be in use
 	Template string   // id or name, in any case
 	Events   []string // ids, names or titles, in any case
-	// Configuration and VotingConfiguration are as in PolicyRegistration. If
-	// Configuration is empty, the policy's name is sent as one: an empty
-	// configuration may be refused, and what else could go in is not known.
+	// Configuration and VotingConfiguration are as in RegisterPolicyRequest. If
+	// Configuration is empty, Gate sends one that holds the name of the policy,
+	// because servers may refuse an empty one.
 	Configuration       map[string]any
 	VotingConfiguration string
 }
 
-// Gate registers a policy and activates it, and waits for both: when it
-// returns, the events are gated. A template or an event that does not exist, or
-// a name that fits more than one, is a *ValidationError that lists those that
-// exist, and nothing is registered. A policy beside an error has been
-// registered and can be activated.
-func (s *PolicyService) Gate(ctx context.Context, g Gate) (*Policy, error) {
-	r, err := s.registration(ctx, g)
+// Gate registers a policy and activates it. It waits for both, and returns the
+// policy. When it returns without an error, the policy gates the events.
+//
+// If the template or an event does not exist, or a name fits more than one, nothing
+// is registered, and the error is a *ValidationError that lists what exists. If
+// activating fails, Gate returns the policy and the error: the policy is registered
+// and Activate can be called for it. The error of a wait is a *WaitError or a
+// *CommandError, which has the id of the command.
+func (s *PolicyService) Gate(ctx context.Context, g GateRequest) (*Policy, error) {
+	r, err := s.resolve(ctx, g)
 	if err != nil {
 		return nil, err
 	}
@@ -268,39 +296,47 @@ func (s *PolicyService) Gate(ctx context.Context, g Gate) (*Policy, error) {
 	}
 	policy, err := pending.Result(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w (registering the policy %q)", err, g.Name)
+		return nil, err
 	}
 	cmd, err := s.Activate(ctx, policy.ID)
 	if err != nil {
 		return policy, err
 	}
 	if _, err := cmd.Wait(ctx); err != nil {
-		return policy, fmt.Errorf("%w (activating the policy %q)", err, g.Name)
+		return policy, err
 	}
 	if active, err := s.Retrieve(ctx, g.Name); err == nil {
-		policy = active // RawJSON says so now
+		policy = active // RawJSON says that it is active
 	}
 	return policy, nil
 }
 
-// registration finds the ids of what a gate names.
-func (s *PolicyService) registration(ctx context.Context, g Gate) (*PolicyRegistration, error) {
-	op := operation.PolicyRegister
+// check refuses what cannot be right before the templates are fetched.
+func (g *GateRequest) check(op *operation.Operation) error {
 	if err := checkIdentifier(op, "name", g.Name); err != nil {
-		return nil, err
+		return err
 	}
 	if err := checkText(op, "policyTemplateId", g.Template); err != nil {
-		return nil, err
+		return err
 	}
 	if len(g.Events) == 0 {
-		return nil, invalid(op, "applyingEventIds", "is empty")
+		return invalid(op, "applyingEventIds", "is empty")
 	}
 	for i, event := range g.Events {
 		if err := checkText(op, fmt.Sprintf("applyingEventIds[%d]", i), event); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	r := &PolicyRegistration{Name: g.Name, Configuration: g.Configuration, VotingConfiguration: g.VotingConfiguration}
+	return nil
+}
+
+// resolve finds the ids of what a gate names.
+func (s *PolicyService) resolve(ctx context.Context, g GateRequest) (*RegisterPolicyRequest, error) {
+	op := operation.PolicyRegister
+	if err := g.check(op); err != nil {
+		return nil, err
+	}
+	r := &RegisterPolicyRequest{Name: g.Name, Configuration: g.Configuration, VotingConfiguration: g.VotingConfiguration}
 	if len(r.Configuration) == 0 {
 		r.Configuration = map[string]any{"name": g.Name}
 	}
@@ -333,10 +369,10 @@ func (s *PolicyService) registration(ctx context.Context, g Gate) (*PolicyRegist
 	return r, nil
 }
 
-// named is something with an id that also goes by other names.
+// named is a template or an event with the names that it can be chosen by.
 type named struct{ id, name, title string }
 
-// choose finds the id of the one option that goes by the name.
+// choose returns the id of the only option with the given id, name or title.
 func choose(op *operation.Operation, field, name string, options []named) (string, error) {
 	var fit, known []string
 	for _, o := range options {

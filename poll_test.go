@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -46,6 +47,13 @@ func pollBubble(t *testing.T, answer func(poll int, id string) (*http.Response, 
 	})
 }
 
+// seen returns the times of the polls so far.
+func (p *polls) seen() []time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.times)
+}
+
 // perSecond is the largest number of polls within any second.
 func (p *polls) perSecond() int {
 	most, first := 0, 0
@@ -77,6 +85,7 @@ func always(f func() (*http.Response, error)) func(int, string) (*http.Response,
 }
 
 func TestWaitPollsUntilTheCommandIsDone(t *testing.T) {
+	t.Parallel()
 	answer := afterPolls(20, answering(202, `["started"]`), answering(200, `["profile.profile_registered"]`))
 	pollBubble(t, answer, func(t *testing.T, c *privicore.Client, p *polls) {
 		result, err := c.Command("c1").Wait(t.Context())
@@ -99,6 +108,7 @@ func TestWaitPollsUntilTheCommandIsDone(t *testing.T) {
 }
 
 func TestWhatCountsAsAnOutcome(t *testing.T) {
+	t.Parallel()
 	const running, done, rejected = privicore.CommandPending, privicore.CommandSucceeded, privicore.CommandRejected
 	for _, test := range []struct {
 		status   int
@@ -145,6 +155,7 @@ func TestWhatCountsAsAnOutcome(t *testing.T) {
 		{200, `[" rejected "]`, rejected, []string{" rejected "}},
 	} {
 		t.Run(fmt.Sprint(test.status, test.body), func(t *testing.T) {
+			t.Parallel()
 			last := answering(200, `["done"]`)
 			pollBubble(t, afterPolls(2, answering(test.status, test.body), last), func(t *testing.T, c *privicore.Client, p *polls) {
 				cmd := c.Command("c1")
@@ -175,6 +186,7 @@ func TestWhatCountsAsAnOutcome(t *testing.T) {
 }
 
 func TestCommandThatIsNotKnownYet(t *testing.T) {
+	t.Parallel()
 	answer := afterPolls(4, answering(404, `"record not found"`), answering(200, `["done"]`))
 	pollBubble(t, answer, func(t *testing.T, c *privicore.Client, p *polls) {
 		_, err := c.Command("c1").Wait(t.Context())
@@ -184,7 +196,8 @@ func TestCommandThatIsNotKnownYet(t *testing.T) {
 }
 
 func TestCommandThatIsNotKnown(t *testing.T) {
-	for _, limit := range []time.Duration{3 * time.Second, 60 * time.Second, 0} {
+	t.Parallel()
+	for _, limit := range []time.Duration{60 * time.Second, 0} {
 		pollBubble(t, always(answering(404, "")), func(t *testing.T, c *privicore.Client, p *polls) {
 			ctx := t.Context()
 			if limit > 0 {
@@ -196,35 +209,116 @@ func TestCommandThatIsNotKnown(t *testing.T) {
 			require.ErrorIs(t, err, privicore.ErrNotFound)
 			require.NoError(t, ctx.Err(), "it is told before the context ends")
 			assert.NotErrorIs(t, err, context.DeadlineExceeded)
+			failed := waitError(t, err)
+			assert.Equal(t, "c1", failed.ID)
+			assert.Empty(t, failed.Operation, "it was resumed by its id")
 			assert.ErrorContains(t, err, "c1")
-			if limit != 3*time.Second {
-				assert.Greater(t, time.Since(p.start), 4*time.Second, "early is no reason to give up")
-				assert.Less(t, time.Since(p.start), 10*time.Second)
-			}
+			assert.GreaterOrEqual(t, time.Since(p.start), 5*time.Second, "early is no reason to give up")
+			assert.Less(t, time.Since(p.start), 10*time.Second)
+		})
+	}
+}
+
+// waitError returns the WaitError that err is.
+func waitError(t *testing.T, err error) *privicore.WaitError {
+	t.Helper()
+	var failed *privicore.WaitError
+	require.ErrorAs(t, err, &failed)
+	return failed
+}
+
+// The end of the context says nothing about what the polls said.
+func TestContextThatEndsBeforeA404Lasts(t *testing.T) {
+	t.Parallel()
+	pollBubble(t, always(answering(404, "")), func(t *testing.T, c *privicore.Client, p *polls) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		_, err := c.Command("c1").Wait(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.NotErrorIs(t, err, privicore.ErrNotFound)
+		assert.NotErrorAs(t, err, new(*privicore.APIError))
+		assert.Equal(t, 3*time.Second, time.Since(p.start))
+		assert.ErrorIs(t, waitError(t, err).LastPoll, privicore.ErrNotFound)
+		assert.ErrorContains(t, err, "404", "it is in the text")
+	})
+}
+
+// A wait that is seldom asked for, because it shares the rate with many, does
+// not end by the clock alone.
+func TestFewPollsDoNotEndAWait(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		status, borne int
+		every         time.Duration
+	}{
+		{404, 2, 10 * time.Second},
+		{403, 2, 10 * time.Second},
+		{502, 9, 40 * time.Second},
+	} {
+		t.Run(fmt.Sprint(test.status), func(t *testing.T) {
+			t.Parallel()
+			rate := privicore.WithPollRate(1 / test.every.Seconds())
+			fail := answering(test.status, "")
+			pollBubble(t, afterPolls(test.borne, fail, answering(200, `["done"]`)), func(t *testing.T, c *privicore.Client, p *polls) {
+				_, err := c.Command("c1").Wait(t.Context())
+				require.NoError(t, err)
+				assert.InDelta(t, float64(test.borne)*test.every.Seconds(), time.Since(p.start).Seconds(), 0.001)
+			}, rate)
+			pollBubble(t, always(fail), func(t *testing.T, c *privicore.Client, p *polls) {
+				_, err := c.Command("c1").Wait(t.Context())
+				require.Error(t, err)
+				assert.Len(t, p.times, test.borne+1)
+			}, rate)
 		})
 	}
 }
 
 func TestPollThatIsRefused(t *testing.T) {
-	for status, want := range map[int]error{401: privicore.ErrUnauthorized, 403: privicore.ErrForbidden, 422: privicore.ErrValidation, 400: nil} {
-		pollBubble(t, always(answering(status, `"no such id"`)), func(t *testing.T, c *privicore.Client, p *polls) {
-			_, err := c.Command("c1").Wait(t.Context())
-			var apiErr *privicore.APIError
-			require.ErrorAs(t, err, &apiErr)
-			assert.Equal(t, status, apiErr.StatusCode)
-			if want != nil {
-				require.ErrorIs(t, err, want)
-			}
-			assert.Len(t, p.times, 1)
+	t.Parallel()
+	for status, want := range map[int]error{401: privicore.ErrUnauthorized, 403: privicore.ErrForbidden, 400: nil} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			refusal := answering(status, `"not now"`)
+			pollBubble(t, always(refusal), func(t *testing.T, c *privicore.Client, p *polls) {
+				_, err := c.Command("c1").Wait(t.Context())
+				var apiErr *privicore.APIError
+				require.ErrorAs(t, err, &apiErr)
+				assert.Equal(t, status, apiErr.StatusCode)
+				if want != nil {
+					require.ErrorIs(t, err, want)
+				}
+				assert.GreaterOrEqual(t, time.Since(p.start), 5*time.Second)
+				assert.Less(t, time.Since(p.start), 10*time.Second)
+			})
+			pollBubble(t, afterPolls(1, refusal, answering(200, `["done"]`)), func(t *testing.T, c *privicore.Client, p *polls) {
+				_, err := c.Command("c1").Wait(t.Context())
+				require.NoError(t, err, "one refusal passes")
+				assert.Len(t, p.times, 2)
+			})
 		})
 	}
 }
 
+func TestIDThatTheServerRefuses(t *testing.T) {
+	t.Parallel()
+	pollBubble(t, always(answering(422, `"no such id"`)), func(t *testing.T, c *privicore.Client, p *polls) {
+		_, err := c.Command("c1").Wait(t.Context())
+		require.ErrorIs(t, err, privicore.ErrValidation)
+		assert.ErrorContains(t, err, "no such id")
+		assert.Len(t, p.times, 1, "asking again cannot help")
+	})
+}
+
 func TestFailuresThatPass(t *testing.T) {
+	t.Parallel()
 	for name, fail := range map[string]func() (*http.Response, error){
 		"500":       answering(500, ""),
 		"502 HTML":  answering(502, "<html>Bad Gateway</html>"),
 		"503":       answering(503, ""),
+		"408":       answering(408, ""),
+		"421":       answering(421, ""),
+		"425":       answering(425, ""),
+		"522":       answering(522, ""),
 		"broken":    func() (*http.Response, error) { return nil, io.ErrUnexpectedEOF },
 		"refused":   func() (*http.Response, error) { return nil, errors.New("connection refused") },
 		"HTML":      answering(200, "<html>Please log in</html>"),
@@ -233,6 +327,7 @@ func TestFailuresThatPass(t *testing.T) {
 		"truncated": answering(200, `["do`),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			pollBubble(t, afterPolls(5, fail, answering(200, `["done"]`)), func(t *testing.T, c *privicore.Client, p *polls) {
 				_, err := c.Command("c1").Wait(t.Context())
 				require.NoError(t, err)
@@ -240,9 +335,9 @@ func TestFailuresThatPass(t *testing.T) {
 			})
 			pollBubble(t, always(fail), func(t *testing.T, c *privicore.Client, p *polls) {
 				_, err := c.Command("c1").Wait(t.Context())
-				require.Error(t, err)
-				assert.Greater(t, time.Since(p.start), 20*time.Second)
-				assert.Less(t, time.Since(p.start), 45*time.Second)
+				waitError(t, err)
+				assert.GreaterOrEqual(t, time.Since(p.start), 3*time.Minute)
+				assert.Less(t, time.Since(p.start), 3*time.Minute+5*time.Second)
 				if name == "500" {
 					var apiErr *privicore.APIError
 					require.ErrorAs(t, err, &apiErr)
@@ -253,7 +348,63 @@ func TestFailuresThatPass(t *testing.T) {
 	}
 }
 
+func TestMaxOutage(t *testing.T) {
+	t.Parallel()
+	for _, d := range []time.Duration{time.Nanosecond, time.Minute, time.Hour} {
+		pollBubble(t, always(answering(502, "")), func(t *testing.T, c *privicore.Client, p *polls) {
+			_, err := c.Command("c1").Wait(t.Context())
+			require.Error(t, err)
+			assert.GreaterOrEqual(t, time.Since(p.start), d)
+			assert.Less(t, time.Since(p.start), d+30*time.Second)
+			assert.GreaterOrEqual(t, len(p.times), 10, "however short it is")
+		}, privicore.WithMaxOutage(d))
+	}
+}
+
+func TestOutageOf40Seconds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		c := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) {
+			if time.Since(start) < 40*time.Second {
+				return reply(502, "<html>Bad Gateway</html>")
+			}
+			return reply(200, `["done"]`)
+		})
+		_, err := c.Command("c1").Wait(t.Context())
+		require.NoError(t, err)
+		assert.Less(t, time.Since(start), 45*time.Second)
+	})
+}
+
+// 400 waits share the default rate, so each polls every 40 seconds. One of them
+// meets two failures in a row.
+func TestTwoFailuresInOneOfManyWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var mu sync.Mutex
+		failures := 0
+		p := &polls{start: start, answer: func(_ int, id string) (*http.Response, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case id == "c200" && failures < 2:
+				failures++
+				return reply(500, "")
+			case time.Since(start) < 95*time.Second:
+				return reply(202, "")
+			}
+			return reply(200, `["done"]`)
+		}}
+		waitForMany(t, fakeClient(t, p.serve), 400)
+		assert.Equal(t, 2, failures)
+		assert.Greater(t, time.Since(start), 95*time.Second)
+	})
+}
+
 func TestFailuresMustBeInARow(t *testing.T) {
+	t.Parallel()
 	answer := func(poll int, _ string) (*http.Response, error) {
 		switch {
 		case poll > 200:
@@ -271,6 +422,7 @@ func TestFailuresMustBeInARow(t *testing.T) {
 }
 
 func TestPollThatHangs(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
 		c := fakeClient(t, func(r *http.Request, _ url.Values) (*http.Response, error) {
@@ -301,6 +453,7 @@ func waitForMany(t *testing.T, c *privicore.Client, n int) {
 }
 
 func TestOneRateForAllWaits(t *testing.T) {
+	t.Parallel()
 	const rate = 10
 	polled := map[string]int{}
 	answer := func(_ int, id string) (*http.Response, error) {
@@ -326,6 +479,7 @@ func TestOneRateForAllWaits(t *testing.T) {
 
 // Waits that end leave no debt behind with the shared rate.
 func TestAbandonedWaitsLeaveTheRateFree(t *testing.T) {
+	t.Parallel()
 	answer := func(_ int, id string) (*http.Response, error) {
 		if id == "fresh" {
 			return reply(200, `["done"]`)
@@ -347,29 +501,38 @@ func TestAbandonedWaitsLeaveTheRateFree(t *testing.T) {
 	})
 }
 
-// A wait that begins while the server wants nobody to ask for longer than it
-// lasts says so at once.
+// A limit that another wait has met holds for at most 5 seconds. A wait that
+// ends earlier sends nothing.
 func TestRateLimitThatWasMetByAnother(t *testing.T) {
+	t.Parallel()
 	answer := always(answering(429, "", "Retry-After", "3600"))
 	pollBubble(t, answer, func(t *testing.T, c *privicore.Client, p *polls) {
-		for range 3 {
+		wait := func(id string) error {
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-			_, err := c.Command("c1").Wait(ctx)
-			cancel()
-			require.ErrorIs(t, err, privicore.ErrRateLimited)
+			defer cancel()
+			_, err := c.Command(id).Wait(ctx)
+			return err
 		}
+		require.ErrorIs(t, wait("c1"), privicore.ErrRateLimited)
+		assert.Zero(t, time.Since(p.start), "a pause that would outlast the context is not begun")
+		require.ErrorIs(t, wait("c2"), context.DeadlineExceeded)
 		assert.Len(t, p.times, 1)
-		assert.Less(t, time.Since(p.start), time.Second)
+		require.ErrorIs(t, wait("c3"), privicore.ErrRateLimited)
+		assert.Equal(t, []time.Duration{0, 5 * time.Second}, p.times)
 	})
 }
 
-func TestRateLimitHoldsAllWaits(t *testing.T) {
+// What the server says of one command binds that command wholly, and the others
+// for a few seconds.
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
 	for name, header := range map[string]func() string{
 		"seconds": func() string { return "20" },
 		"date":    func() string { return time.Now().Add(20 * time.Second).UTC().Format(http.TimeFormat) },
 	} {
 		for _, status := range []int{429, 503} {
 			t.Run(fmt.Sprint(name, status), func(t *testing.T) {
+				t.Parallel()
 				answer := func(poll int, _ string) (*http.Response, error) {
 					if poll == 1 {
 						return reply(status, "", "Retry-After", header())
@@ -383,18 +546,82 @@ func TestRateLimitHoldsAllWaits(t *testing.T) {
 					require.Len(t, p.times, 1)
 					waitForMany(t, c, 100)
 					first.Wait()
-					assert.Len(t, p.times, 102)
-					assert.GreaterOrEqual(t, p.times[1], 20*time.Second)
-					assert.LessOrEqual(t, p.perSecond(), 20, "the rate holds after the pause as well")
+					require.Len(t, p.times, 102)
+					assert.Equal(t, 5*time.Second, p.times[1], "the others")
+					assert.LessOrEqual(t, p.perSecond(), 11, "the rate holds after the pause as well")
+					last := p.times[101] - p.times[100]
+					assert.GreaterOrEqual(t, p.times[101], 20*time.Second, "the command itself")
+					assert.Greater(t, last, time.Second, "long after the others")
 				}, privicore.WithPollRate(10))
 			})
 		}
 	}
 }
 
+func TestRetryAfterOfAnHourDoesNotSilenceTheOthers(t *testing.T) {
+	t.Parallel()
+	answer := func(poll int, id string) (*http.Response, error) {
+		if id == "limited" && poll == 1 {
+			return reply(429, "", "Retry-After", "3600")
+		}
+		return reply(200, `["done"]`)
+	}
+	pollBubble(t, answer, func(t *testing.T, c *privicore.Client, p *polls) {
+		clone, err := c.Clone()
+		require.NoError(t, err)
+		defer func() { assert.NoError(t, clone.Close()) }()
+		limited := waitAside(t.Context(), c.Command("limited"))
+		synctest.Wait()
+		waitForMany(t, clone, 10)
+		assert.GreaterOrEqual(t, p.seen()[1], 5*time.Second, "a clone has the same limiter")
+		waitForMany(t, c, 10)
+		assert.Less(t, time.Since(p.start), 10*time.Second)
+		require.NoError(t, <-limited)
+		assert.Equal(t, time.Hour, time.Since(p.start))
+	})
+}
+
+// A pause of days is a mistake, such as a Unix time.
+func TestRetryAfterThatCannotBeMeant(t *testing.T) {
+	t.Parallel()
+	answer := afterPolls(1, answering(429, "", "Retry-After", "1795651200"), answering(200, `["done"]`))
+	pollBubble(t, answer, func(t *testing.T, c *privicore.Client, p *polls) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := c.Command("c1").Wait(ctx)
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, p.times[1], time.Second)
+		assert.Less(t, p.times[1], 5*time.Second)
+	})
+}
+
+func TestRetryAfterOfARunningCommand(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &polls{start: time.Now(), answer: func(poll int, id string) (*http.Response, error) {
+			if poll < 3 {
+				return reply(202, `["started"]`, "Retry-After", "10")
+			}
+			return reply(200, `["done"]`)
+		}}
+		c := fakeClient(t, func(r *http.Request, form url.Values) (*http.Response, error) {
+			if r.Method == http.MethodPost {
+				return reply(202, "", "X-DPT-CAB-ID", "c1", "Retry-After", "20")
+			}
+			return p.serve(r, form)
+		})
+		cmd, err := c.Device.Remove(t.Context(), device1)
+		require.NoError(t, err)
+		_, err = cmd.Wait(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []time.Duration{20 * time.Second, 30 * time.Second, 40 * time.Second}, p.times)
+	})
+}
+
 // Some have waited for their turn when the pause begins; the pause must not
 // let all of them go at once at its end.
 func TestRateLimitInTheMiddle(t *testing.T) {
+	t.Parallel()
 	answer := func(poll int, _ string) (*http.Response, error) {
 		if poll == 30 {
 			return reply(429, "", "Retry-After", "30")
@@ -403,16 +630,31 @@ func TestRateLimitInTheMiddle(t *testing.T) {
 	}
 	pollBubble(t, answer, func(t *testing.T, c *privicore.Client, p *polls) {
 		waitForMany(t, c, 200)
-		assert.LessOrEqual(t, p.perSecond(), 20)
-		quiet := false
-		for i := 1; i < len(p.times); i++ {
-			quiet = quiet || p.times[i]-p.times[i-1] > 29*time.Second
+		assert.LessOrEqual(t, p.perSecond(), 11)
+		assert.GreaterOrEqual(t, p.times[30]-p.times[29], 5*time.Second)
+	}, privicore.WithPollRate(10))
+}
+
+// A wait that has its turn soon sees a pause that begins before.
+func TestRateLimitBeforeATurn(t *testing.T) {
+	t.Parallel()
+	answer := func(poll int, _ string) (*http.Response, error) {
+		if poll == 1 {
+			time.Sleep(50 * time.Millisecond)
+			return reply(429, "", "Retry-After", "30")
 		}
-		assert.True(t, quiet)
+		return reply(200, `["done"]`)
+	}
+	pollBubble(t, answer, func(t *testing.T, c *privicore.Client, p *polls) {
+		waitForMany(t, c, 2)
+		require.Len(t, p.times, 3)
+		assert.InDelta(t, 5.05, p.times[1].Seconds(), 0.001)
+		assert.InDelta(t, 30.05, p.times[2].Seconds(), 0.001)
 	}, privicore.WithPollRate(10))
 }
 
 func TestRateLimitWithoutATime(t *testing.T) {
+	t.Parallel()
 	pollBubble(t, afterPolls(10, answering(429, ""), answering(200, `["done"]`)), func(t *testing.T, c *privicore.Client, p *polls) {
 		waitForMany(t, c, 1)
 		assert.GreaterOrEqual(t, p.times[10], 10*time.Second)
@@ -420,6 +662,7 @@ func TestRateLimitWithoutATime(t *testing.T) {
 }
 
 func TestRateLimitBeyondTheContext(t *testing.T) {
+	t.Parallel()
 	for _, status := range []int{429, 503} {
 		pollBubble(t, always(answering(status, "", "Retry-After", "3600")), func(t *testing.T, c *privicore.Client, p *polls) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -429,19 +672,21 @@ func TestRateLimitBeyondTheContext(t *testing.T) {
 			require.ErrorAs(t, err, &apiErr)
 			assert.Equal(t, status, apiErr.StatusCode)
 			assert.Equal(t, time.Hour, apiErr.RetryAfter)
-			assert.Less(t, time.Since(p.start), time.Second, "the wait is not begun")
+			assert.Zero(t, time.Since(p.start), "the pause is not begun")
 			assert.Equal(t, status == 429, errors.Is(err, privicore.ErrRateLimited))
 		})
 	}
 }
 
 func TestContextThatEndsAWait(t *testing.T) {
+	t.Parallel()
 	for name, answer := range map[string]func() (*http.Response, error){
 		"pending": answering(202, ""),
 		"failing": answering(500, ""),
 		"limited": answering(429, "", "Retry-After", "5"),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			pollBubble(t, always(answer), func(t *testing.T, c *privicore.Client, p *polls) {
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				defer cancel()
@@ -464,6 +709,7 @@ func TestContextThatEndsAWait(t *testing.T) {
 }
 
 func TestContextThatEndsDuringAPoll(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := fakeClient(t, func(r *http.Request, _ url.Values) (*http.Response, error) {
 			<-r.Context().Done()
@@ -475,19 +721,22 @@ func TestContextThatEndsDuringAPoll(t *testing.T) {
 		_, err := c.Command("c1").Wait(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, time.Second, time.Since(start))
+		assert.NoError(t, waitError(t, err).LastPoll, "the poll was broken off")
 	})
 }
 
 func TestCloseEndsAllWaits(t *testing.T) {
+	t.Parallel()
 	for name, serve := range map[string]fakeAPI{
 		"between polls": func(*http.Request, url.Values) (*http.Response, error) { return reply(202, "") },
 		"in a poll": func(r *http.Request, _ url.Values) (*http.Response, error) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		},
-		"held": func(*http.Request, url.Values) (*http.Response, error) { return reply(429, "", "Retry-After", "600") },
+		"limited": func(*http.Request, url.Values) (*http.Response, error) { return reply(429, "", "Retry-After", "600") },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				c := fakeClient(t, serve)
 				var all sync.WaitGroup
@@ -512,6 +761,7 @@ func TestCloseEndsAllWaits(t *testing.T) {
 }
 
 func TestPollByPost(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var seen []string
 		c := fakeClient(t, func(r *http.Request, form url.Values) (*http.Response, error) {
@@ -537,6 +787,7 @@ func TestPollByPost(t *testing.T) {
 }
 
 func TestWhenToAskFirst(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := fakeClient(t, func(r *http.Request, _ url.Values) (*http.Response, error) {
 			if r.Method == http.MethodPost {
@@ -567,6 +818,7 @@ func TestWhenToAskFirst(t *testing.T) {
 }
 
 func TestPollsAreNotCaptured(t *testing.T) {
+	t.Parallel()
 	pollBubble(t, always(answering(200, `["done"]`)), func(t *testing.T, c *privicore.Client, p *polls) {
 		var resp privicore.Response
 		ctx := privicore.CaptureResponse(t.Context(), &resp)

@@ -2,12 +2,14 @@ package privicore
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/privicore/privicore-go/internal/operation"
+	"github.com/privicore/privicore-go/internal/wire"
 )
 
 // ProfileService is the section "Profile" of the API: registration,
@@ -29,10 +31,14 @@ func (p credentialsParams) check(op *operation.Operation) error {
 	return nil
 }
 
-// Register registers a new profile: "Register new profile". It needs no token.
-// The profile becomes active once it has a public key; Provision does all of
-// it. A taken username is ErrConflict here or, from a server that looks later,
-// a *CommandError from Wait.
+// Register registers a new profile, and needs no token. The profile becomes active
+// once it has a public key; Provision does both. Register returns the command and
+// does not wait. If the username is taken, the error matches ErrConflict, or Wait
+// returns a *CommandError, depending on the server.
+//
+// It is the operation [Register new profile].
+//
+// [Register new profile]: https://docs.privicore.com/register-new-profile-14411413e0
 func (s *ProfileService) Register(ctx context.Context, username, password string) (*Command, error) {
 	op, form := operation.ProfileRegister, credentialsParams{username, password}
 	if err := form.check(op); err != nil {
@@ -41,9 +47,14 @@ func (s *ProfileService) Register(ctx context.Context, username, password string
 	return s.client.command(ctx, op, params{form: form})
 }
 
-// Authenticate exchanges credentials for a token: "Authenticate". The client
-// does not use the token for its own calls; give the credentials to NewClient
-// for that. Wrong credentials are ErrUnauthorized.
+// Authenticate exchanges credentials for a token, and returns the token. The
+// client does not use that token itself; WithCredentials makes a client
+// authenticate for its own calls. If the credentials are wrong, the error matches
+// ErrUnauthorized.
+//
+// It is the operation [Authenticate].
+//
+// [Authenticate]: https://docs.privicore.com/authenticate-14411414e0
 func (s *ProfileService) Authenticate(ctx context.Context, username, password string) (*AuthorizationToken, error) {
 	op, form := operation.ProfileAuthenticate, credentialsParams{username, password}
 	if err := form.check(op); err != nil {
@@ -52,10 +63,17 @@ func (s *ProfileService) Authenticate(ctx context.Context, username, password st
 	return value[AuthorizationToken](ctx, s.client, op, params{form: form})
 }
 
-// Provision makes an active profile of the client's credentials and key: it
-// registers the profile, waits, authenticates, registers the key, and waits. A
-// call that was interrupted can be made again: a profile that exists already
-// is taken up if the password is right.
+// Provision makes an active profile with the client's credentials, which
+// WithCredentials sets, and the given key. It registers the profile, authenticates,
+// registers the key, and waits for each step. Calling it again is safe: if the
+// profile exists and the password is right, Provision does what is missing.
+//
+// Provision does not replace a key. If the profile has another key, the error
+// matches ErrConflict; PublicKey.Register replaces the key. If the username is
+// taken and the password is wrong, the error matches ErrConflict and
+// ErrUnauthorized. If the server rejects the registration for another reason, the
+// error is a *CommandError. If the client has no credentials, it is a
+// *ValidationError.
 func (s *ProfileService) Provision(ctx context.Context, key PublicKey) error {
 	c := s.client
 	auth := c.config.auth
@@ -65,25 +83,20 @@ func (s *ProfileService) Provision(ctx context.Context, key PublicKey) error {
 	case key.IsZero():
 		return invalid(operation.PublicKeyRegister, "publicKey", "is empty")
 	}
-	registered := s.registerAndWait(ctx, auth.username, auth.password.Reveal())
-	if registered != nil && !mayExist(registered) {
-		return registered
+	refused := s.registerAndWait(ctx, auth.username, auth.password.Reveal())
+	if refused != nil && !mayExist(refused) {
+		return refused
 	}
 	token, err := s.Authenticate(ctx, auth.username, auth.password.Reveal())
 	if err != nil {
-		if registered != nil {
-			return registered // the name is somebody else's
-		}
-		return err
+		return provisionError(refused, err)
 	}
 	c.tokens.set(token)
-	cmd, err := c.PublicKey.Register(ctx, key)
-	if err != nil {
+	if err := s.registerFirstKey(ctx, key); err != nil {
 		return err
 	}
-	_, err = cmd.Wait(ctx)
 	c.channel.Retry() // a join may have been refused while the profile was not active
-	return err
+	return nil
 }
 
 func (s *ProfileService) registerAndWait(ctx context.Context, username, password string) error {
@@ -95,11 +108,57 @@ func (s *ProfileService) registerAndWait(ctx context.Context, username, password
 	return err
 }
 
-// mayExist tells whether a failed registration can mean that the profile is
-// there, from an earlier attempt.
+// mayExist reports whether a failed registration can mean that the profile
+// exists, from an earlier attempt.
 func mayExist(err error) bool {
-	_, rejected := errors.AsType[*CommandError](err)
-	return rejected || errors.Is(err, ErrConflict)
+	return errors.Is(err, ErrRejected) || errors.Is(err, ErrConflict)
+}
+
+// Parts of the messages with which servers refuse a username that is taken.
+var takenWords = []string{"taken", "exist", "in_use", "in use", "duplicate", "conflict"}
+
+// provisionError returns the error of Provision if authenticating failed with err.
+// refused is why the registration before it failed, or nil.
+func provisionError(refused, err error) error {
+	if refused == nil || !errors.Is(err, ErrUnauthorized) {
+		return err
+	}
+	taken := errors.Is(refused, ErrConflict)
+	if rejected, ok := errors.AsType[*CommandError](refused); ok {
+		taken = slices.ContainsFunc(rejected.Messages, func(message string) bool {
+			message = strings.ToLower(message)
+			return slices.ContainsFunc(takenWords, func(word string) bool { return strings.Contains(message, word) })
+		})
+	}
+	if !taken {
+		return refused
+	}
+	return fmt.Errorf("privicore: Profile.Provision: the username is taken, and the password is not that of its profile: %w, %w: %w",
+		ErrConflict, ErrUnauthorized, refused)
+}
+
+// registerFirstKey registers the key of a profile that has none, and waits.
+func (s *ProfileService) registerFirstKey(ctx context.Context, key PublicKey) error {
+	keys := s.client.PublicKey
+	have, err := keys.Retrieve(ctx)
+	// The token is new, so a refusal means that the profile is not active. The
+	// documentation does not say with which status.
+	inactive := errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrForbidden) ||
+		errors.Is(err, ErrNotFound) || errors.Is(err, ErrValidation)
+	switch {
+	case err == nil && have == key:
+		return nil
+	case err == nil:
+		return fmt.Errorf("privicore: Profile.Provision: %w: the profile is active with another public key; PublicKey.Register replaces it", ErrConflict)
+	case !inactive:
+		return err
+	}
+	cmd, err := keys.Register(ctx, key)
+	if err != nil {
+		return err
+	}
+	_, err = cmd.Wait(ctx)
+	return err
 }
 
 type profileID struct {
@@ -113,7 +172,9 @@ func (p *profileID) missing() string {
 	return ""
 }
 
-// ID returns the id of the profile: "Retrieve profile id".
+// ID returns the id of the profile.
+//
+// It is the operation "Retrieve profile id".
 func (s *ProfileService) ID(ctx context.Context) (string, error) {
 	v, err := value[profileID](ctx, s.client, operation.ProfileID, params{})
 	if err != nil {
@@ -122,9 +183,15 @@ func (s *ProfileService) ID(ctx context.Context) (string, error) {
 	return v.ProfileID, nil
 }
 
-// ChangePassword changes the password: "Change password". The server checks
-// the entropy of the new one: a weak one is ErrValidation. Credentials that
-// were given to NewClient stay as they are.
+// ChangePassword changes the password of the profile. It returns the command and
+// does not wait. If the new password is too weak, the error matches ErrValidation.
+// If the current password is wrong, the command is rejected. The client keeps
+// authenticating with the password that WithCredentials gave it. Clone makes a
+// client with the new one.
+//
+// It is the operation [Change password].
+//
+// [Change password]: https://docs.privicore.com/change-password-14411416e0
 func (s *ProfileService) ChangePassword(ctx context.Context, current, next string) (*Command, error) {
 	op := operation.ProfileChangePassword
 	switch {
@@ -140,7 +207,7 @@ func (s *ProfileService) ChangePassword(ctx context.Context, current, next strin
 	return s.client.command(ctx, op, params{form: form})
 }
 
-// QRToken is a token to show as a QR code; it can be used once.
+// QRToken is a token to show as a QR code. It can be used once.
 type QRToken struct {
 	Token     Secret    `json:"qrToken"`
 	ExpiresAt time.Time `json:"expiresAt"`
@@ -153,16 +220,22 @@ func (t *QRToken) missing() string {
 	return ""
 }
 
-// GenerateQRToken makes a token with which a device can be authorized by
-// scanning it: "Generate qr token for authorization".
+// GenerateQRToken returns a token for a QR code. It authorizes a device that scans
+// the code.
+//
+// It is the operation "Generate qr token for authorization".
 func (s *ProfileService) GenerateQRToken(ctx context.Context) (*QRToken, error) {
 	return value[QRToken](ctx, s.client, operation.ProfileGenerateQRToken, params{})
 }
 
-// Reauthorize gives the client's token a new lifetime, in whole seconds, and
-// returns it: "Reauthorize authorization token". Some servers answer with a new
-// token, which the client uses from then on. Others take it as a command; then
-// Reauthorize waits for its outcome and asks for the new expiry.
+// Reauthorize gives the client's token a new lifetime, in whole seconds. It returns
+// the token with its new expiry. Some servers answer with a new token, which the
+// client then uses. Others run a command; Reauthorize waits for it and asks for the
+// new expiry.
+//
+// It is the operation [Reauthorize authorization token].
+//
+// [Reauthorize authorization token]: https://docs.privicore.com/reauthorize-authorization-token-14411418e0
 func (s *ProfileService) Reauthorize(ctx context.Context, ttl time.Duration) (*AuthorizationToken, error) {
 	c, op := s.client, operation.ProfileReauthorize
 	seconds, err := wholeSeconds(op, "ttl", ttl)
@@ -172,8 +245,7 @@ func (s *ProfileService) Reauthorize(ctx context.Context, ttl time.Duration) (*A
 	form := struct {
 		TTL int64 `url:"ttl"`
 	}{seconds}
-	p := params{form: form}
-	resp, err := c.send(ctx, op, &p, "")
+	r, resp, err := c.send(ctx, op, params{form: form})
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +256,7 @@ func (s *ProfileService) Reauthorize(ctx context.Context, ttl time.Duration) (*A
 	}
 	cmd, err := resp.Command()
 	if err != nil {
-		return nil, unreadable(op, &p, resp, "there is neither a token nor a command id")
+		return nil, unreadable(r, resp, "there is neither a token nor a command id")
 	}
 	if _, err := cmd.Wait(ctx); err != nil {
 		return nil, err
@@ -193,25 +265,28 @@ func (s *ProfileService) Reauthorize(ctx context.Context, ttl time.Duration) (*A
 	if err != nil {
 		return nil, err
 	}
-	token = &AuthorizationToken{Token: NewSecret(p.token), ExpiresAt: expiry}
+	token = &AuthorizationToken{Token: NewSecret(r.token), ExpiresAt: expiry}
 	c.tokens.set(token)
 	return token, nil
 }
 
-// RevokeToken kills the client's token: "Revoke authorization token". A client
-// with credentials or a TokenSource gets itself a new one for its next call;
-// without, its calls fail with ErrUnauthorized.
+// RevokeToken revokes the client's token. A client with credentials or a
+// TokenSource gets a new token for its next call. The later calls of any other
+// client fail with ErrUnauthorized.
+//
+// It is the operation "Revoke authorization token".
 func (s *ProfileService) RevokeToken(ctx context.Context) error {
-	op, p := operation.ProfileRevokeToken, params{}
-	resp, err := s.client.send(ctx, op, &p, "")
-	if err != nil {
+	r, resp, err := s.client.send(ctx, operation.ProfileRevokeToken, params{})
+	switch {
+	case err != nil:
 		return err
+	case len(resp.Body) > 0 && !wire.IsJSON(resp.Body):
+		// A proxy answered. The token may still be good.
+		return unreadable(r, resp, wire.Describe(resp.Body, nil))
+	case wire.SpeaksOfError(resp.Body):
+		return unreadable(r, resp, "the body speaks of an error")
 	}
-	if len(resp.Body) > 0 && !json.Valid(resp.Body) {
-		// A proxy's page: the token may well be alive.
-		return unreadable(op, &p, resp, describeBody(resp, nil))
-	}
-	s.client.tokens.drop(p.token)
+	s.client.tokens.drop(r.token)
 	return nil
 }
 
@@ -226,22 +301,13 @@ func (e *tokenExpiry) missing() string {
 	return ""
 }
 
-// TokenExpiry returns when the client's token expires: "Retrieve token expiry".
+// TokenExpiry asks when the client's token expires, and returns it.
+//
+// It is the operation "Retrieve token expiry".
 func (s *ProfileService) TokenExpiry(ctx context.Context) (time.Time, error) {
 	v, err := value[tokenExpiry](ctx, s.client, operation.ProfileTokenExpiry, params{})
 	if err != nil {
 		return time.Time{}, err
 	}
 	return v.ExpiresAt, nil
-}
-
-// wholeSeconds turns a duration into what the wire wants.
-func wholeSeconds(op *operation.Operation, field string, d time.Duration) (int64, error) {
-	switch {
-	case d <= 0:
-		return 0, invalid(op, field, fmt.Sprintf("is %s; it must be positive", d))
-	case d%time.Second != 0:
-		return 0, invalid(op, field, fmt.Sprintf("is %s; the server takes whole seconds", d))
-	}
-	return int64(d / time.Second), nil
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 
 	"golang.org/x/crypto/blake2b"
 
@@ -23,19 +24,20 @@ const (
 	signedKeySize = 4 + keySize + blake2b.Size
 )
 
-// ErrInvalidKey means that a text is no key: it has the wrong length, is not
-// hexadecimal, or its version tag or hash is wrong.
+// ErrInvalidKey means that a value is no key: it has the wrong length or curve, is
+// not hexadecimal, or its version tag or hash is wrong.
 var ErrInvalidKey = errors.New("invalid key")
 
-// PublicKey is a Curve25519 public key as Privicore signs and exchanges it. It
-// is comparable; the zero PublicKey is no key.
+// A PublicKey is a Curve25519 public key. Privicore exchanges it in a signed form,
+// with a version tag and a hash. Two PublicKeys can be compared with ==. The zero
+// PublicKey is no key.
 type PublicKey struct {
 	key [keySize]byte
 	set bool
 }
 
-// ParsePublicKey reads a signed public key: 200 hexadecimal digits, of which
-// version tag and hash are verified. The error matches ErrInvalidKey.
+// ParsePublicKey reads a public key in its signed form of 200 hexadecimal digits.
+// It verifies version tag and hash. The error matches ErrInvalidKey.
 func ParsePublicKey(signed string) (PublicKey, error) {
 	if len(signed) != 2*signedKeySize {
 		return PublicKey{}, fmt.Errorf("%w: signed public key has %d characters, not %d", ErrInvalidKey, len(signed), 2*signedKeySize)
@@ -55,7 +57,8 @@ func ParsePublicKey(signed string) (PublicKey, error) {
 	return publicKey(body[len(keyTag):]), nil
 }
 
-// NewPublicKey returns the signed form of a Curve25519 key.
+// NewPublicKey returns the PublicKey for a Curve25519 key. The error matches
+// ErrInvalidKey.
 func NewPublicKey(key *ecdh.PublicKey) (PublicKey, error) {
 	if key == nil || key.Curve() != ecdh.X25519() {
 		return PublicKey{}, fmt.Errorf("%w: not a Curve25519 key", ErrInvalidKey)
@@ -68,7 +71,8 @@ func publicKey(raw []byte) PublicKey { return PublicKey{[keySize]byte(raw), true
 // IsZero reports whether k is the zero PublicKey.
 func (k PublicKey) IsZero() bool { return !k.set }
 
-// String returns the signed key in 200 hexadecimal digits, "" for no key.
+// String returns the signed form in 200 hexadecimal digits. It returns "" for the
+// zero PublicKey.
 func (k PublicKey) String() string {
 	if k.IsZero() {
 		return ""
@@ -78,7 +82,7 @@ func (k PublicKey) String() string {
 	return hex.EncodeToString(append(signed, hash[:]...))
 }
 
-// ECDH returns the key for key exchange, nil for no key.
+// ECDH returns the key for use with crypto/ecdh, or nil for the zero PublicKey.
 func (k PublicKey) ECDH() *ecdh.PublicKey {
 	key, err := ecdh.X25519().NewPublicKey(k.key[:])
 	if err != nil || k.IsZero() {
@@ -90,7 +94,8 @@ func (k PublicKey) ECDH() *ecdh.PublicKey {
 // MarshalText writes what String returns.
 func (k PublicKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// UnmarshalText reads what ParsePublicKey reads; empty text is no key.
+// UnmarshalText reads what ParsePublicKey reads. An empty text is the zero
+// PublicKey.
 func (k *PublicKey) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
 		*k = PublicKey{}
@@ -103,13 +108,13 @@ func (k *PublicKey) UnmarshalText(text []byte) error {
 	return err
 }
 
-// PrivateKey is a Curve25519 private key. Like a Secret it is not shown. The
-// zero PrivateKey is no key.
+// A PrivateKey is a Curve25519 private key. Like a Secret it is not shown; Reveal
+// returns its 64 hexadecimal digits. The zero PrivateKey is no key.
 type PrivateKey struct {
 	Secret // 64 hexadecimal digits
 }
 
-// GenerateKey makes a new random key, on this machine.
+// GenerateKey returns a new random key. The server does not see it.
 func GenerateKey() (PrivateKey, error) {
 	key, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
@@ -118,8 +123,8 @@ func GenerateKey() (PrivateKey, error) {
 	return PrivateKey{NewSecret(hex.EncodeToString(key.Bytes()))}, nil
 }
 
-// KeyFromSeed derives the key that belongs to a seed: its BLAKE2b-256 hash. The
-// key is as hard to guess as the seed, and no harder.
+// KeyFromSeed returns the key for a seed, which is the BLAKE2b-256 hash of the seed.
+// The same seed gives the same key, so the seed must be as hard to guess as a key.
 func KeyFromSeed(seed string) PrivateKey {
 	hash := blake2b.Sum256([]byte(seed))
 	return PrivateKey{NewSecret(hex.EncodeToString(hash[:]))}
@@ -135,7 +140,7 @@ func ParsePrivateKey(text string) (PrivateKey, error) {
 	return PrivateKey{NewSecret(hex.EncodeToString(raw))}, nil
 }
 
-// ECDH returns the key for key exchange, nil for no key.
+// ECDH returns the key for use with crypto/ecdh, or nil for the zero PrivateKey.
 func (k PrivateKey) ECDH() *ecdh.PrivateKey {
 	raw, err := hex.DecodeString(k.Reveal())
 	if err != nil {
@@ -148,8 +153,8 @@ func (k PrivateKey) ECDH() *ecdh.PrivateKey {
 	return key
 }
 
-// Public returns the public key that belongs to k, the zero PublicKey for no
-// key.
+// Public returns the public key of k. It returns the zero PublicKey for the zero
+// PrivateKey.
 func (k PrivateKey) Public() PublicKey {
 	key := k.ECDH()
 	if key == nil {
@@ -190,25 +195,31 @@ func (p *KeyPair) missing() string {
 	return ""
 }
 
-// Generate has the server make a pair of keys: "Generate your private and
-// public keys". It needs no token. The private key has then been on the
-// server; GenerateKey makes one that has not.
+// Generate asks the server to make a pair of keys, and returns it. It needs no
+// token. The server sees the private key; GenerateKey makes one that it does not
+// see.
+//
+// It is the operation [Generate your private and public keys].
+//
+// [Generate your private and public keys]: https://docs.privicore.com/generate-your-private-and-public-keys-14411429e0
 func (s *PublicKeyService) Generate(ctx context.Context) (*KeyPair, error) {
 	return value[KeyPair](ctx, s.client, operation.PublicKeyGenerate, params{})
 }
 
-// Register makes key the public key of the profile, or replaces the one it
-// has: "Register public key". The first one makes the profile active; before
-// that, protected operations are refused.
+// Register makes key the public key of the profile, in place of the one that it
+// has. The first key makes the profile active. Before that the server refuses
+// protected operations with ErrForbidden. Register returns the command and does not
+// wait.
+//
+// It is the operation [Register public key].
+//
+// [Register public key]: https://docs.privicore.com/register-public-key-14411430e0
 func (s *PublicKeyService) Register(ctx context.Context, key PublicKey) (*Command, error) {
 	op := operation.PublicKeyRegister
 	if key.IsZero() {
 		return nil, invalid(op, "publicKey", "is empty")
 	}
-	form := struct {
-		PublicKey string `url:"publicKey"`
-	}{key.String()}
-	return s.client.command(ctx, op, params{form: form})
+	return s.client.command(ctx, op, params{values: url.Values{"publicKey": {key.String()}}})
 }
 
 type keyAnswer struct {
@@ -222,13 +233,21 @@ func (a *keyAnswer) missing() string {
 	return ""
 }
 
-// Retrieve returns the public key of the profile: "Retrieve public key".
+// Retrieve returns the public key of the profile.
+//
+// It is the operation [Retrieve public key].
+//
+// [Retrieve public key]: https://docs.privicore.com/retrieve-public-key-14411431e0
 func (s *PublicKeyService) Retrieve(ctx context.Context) (PublicKey, error) {
 	return s.retrieve(ctx, operation.PublicKeyRetrieve)
 }
 
-// RetrieveCAB returns the public key of the server's engine: "Retrieve CAB
-// public key". It can change.
+// RetrieveCAB returns the public key of the server's engine, which the
+// documentation calls CAB. The key can change.
+//
+// It is the operation [Retrieve CAB public key].
+//
+// [Retrieve CAB public key]: https://docs.privicore.com/retrieve-cab-public-key-14411432e0
 func (s *PublicKeyService) RetrieveCAB(ctx context.Context) (PublicKey, error) {
 	return s.retrieve(ctx, operation.PublicKeyRetrieveCAB)
 }

@@ -70,8 +70,10 @@ func readKeyVectors(t *testing.T) (v keyVectors) {
 }
 
 func TestKeyVectors(t *testing.T) {
+	t.Parallel()
 	for _, v := range readKeyVectors(t).Good {
 		t.Run(v.Seed, func(t *testing.T) {
+			t.Parallel()
 			key := privicore.KeyFromSeed(v.Seed)
 			assert.Equal(t, v.Private, key.Reveal())
 			assert.Equal(t, v.Signed, key.Public().String())
@@ -80,7 +82,8 @@ func TestKeyVectors(t *testing.T) {
 			parsed, err := privicore.ParsePublicKey(v.Signed)
 			require.NoError(t, err)
 			assert.Equal(t, key.Public(), parsed)
-			assert.True(t, key.Public() == parsed, "keys can be compared")
+			same := key.Public() == parsed
+			assert.True(t, same, "keys can be compared")
 			assert.Equal(t, v.Signed, parsed.String())
 			assert.Equal(t, v.Public, hex.EncodeToString(parsed.ECDH().Bytes()))
 			assert.False(t, parsed.IsZero())
@@ -105,8 +108,10 @@ func TestKeyVectors(t *testing.T) {
 }
 
 func TestBadKeyVectors(t *testing.T) {
+	t.Parallel()
 	for _, v := range readKeyVectors(t).Bad {
 		t.Run(v.Why, func(t *testing.T) {
+			t.Parallel()
 			key, err := privicore.ParsePublicKey(v.Signed)
 			assert.ErrorIs(t, err, privicore.ErrInvalidKey)
 			assert.True(t, key.IsZero())
@@ -116,6 +121,7 @@ func TestBadKeyVectors(t *testing.T) {
 
 // The version tag is checked for itself, also where the hash is right.
 func TestParsePublicKeyOfAnotherVersion(t *testing.T) {
+	t.Parallel()
 	raw, err := hex.DecodeString("31420600" + signedKey[8:72])
 	require.NoError(t, err)
 	hash := blake2b.Sum512(raw)
@@ -126,6 +132,7 @@ func TestParsePublicKeyOfAnotherVersion(t *testing.T) {
 }
 
 func TestNewPublicKeyRefusesOtherCurves(t *testing.T) {
+	t.Parallel()
 	other, err := ecdh.P256().GenerateKey(rand.Reader)
 	require.NoError(t, err)
 	for _, key := range []*ecdh.PublicKey{nil, other.PublicKey()} {
@@ -136,6 +143,7 @@ func TestNewPublicKeyRefusesOtherCurves(t *testing.T) {
 }
 
 func TestGenerateKey(t *testing.T) {
+	t.Parallel()
 	one, err := privicore.GenerateKey()
 	require.NoError(t, err)
 	two, err := privicore.GenerateKey()
@@ -156,6 +164,7 @@ func TestGenerateKey(t *testing.T) {
 }
 
 func TestParsePrivateKeyRefusals(t *testing.T) {
+	t.Parallel()
 	for _, text := range []string{"", privateKey[:62], privateKey + "00", "zz" + privateKey[2:], " " + privateKey[1:]} {
 		key, err := privicore.ParsePrivateKey(text)
 		require.ErrorIs(t, err, privicore.ErrInvalidKey)
@@ -165,6 +174,7 @@ func TestParsePrivateKeyRefusals(t *testing.T) {
 }
 
 func TestZeroKeys(t *testing.T) {
+	t.Parallel()
 	var public privicore.PublicKey
 	assert.True(t, public.IsZero())
 	assert.Empty(t, public.String())
@@ -180,6 +190,7 @@ func TestZeroKeys(t *testing.T) {
 }
 
 func TestPublicKeyJSON(t *testing.T) {
+	t.Parallel()
 	key := privicore.KeyFromSeed("privicore").Public()
 	data, err := json.Marshal(map[string]privicore.PublicKey{"publicKey": key})
 	require.NoError(t, err)
@@ -200,6 +211,7 @@ func TestPublicKeyJSON(t *testing.T) {
 }
 
 func TestPublicKeyGenerate(t *testing.T) {
+	t.Parallel()
 	c, _ := replay(t, "public_key/generate.ok")
 	pair, err := c.PublicKey.Generate(t.Context())
 	require.NoError(t, err)
@@ -218,6 +230,7 @@ func TestPublicKeyGenerate(t *testing.T) {
 }
 
 func TestPublicKeyRetrieve(t *testing.T) {
+	t.Parallel()
 	c, _ := replay(t, "public_key/retrieve.ok", "public_key/retrieve_cab.ok")
 	key, err := c.PublicKey.Retrieve(t.Context())
 	require.NoError(t, err)
@@ -229,6 +242,7 @@ func TestPublicKeyRetrieve(t *testing.T) {
 
 // A key is verified also when the server sends it.
 func TestPublicKeyRetrieveWrongHash(t *testing.T) {
+	t.Parallel()
 	c, _ := replay(t, "public_key/retrieve.wrong_hash", "public_key/retrieve.wrong_hash")
 	for _, retrieve := range []func(context.Context) (privicore.PublicKey, error){c.PublicKey.Retrieve, c.PublicKey.RetrieveCAB} {
 		key, err := retrieve(t.Context())
@@ -238,6 +252,7 @@ func TestPublicKeyRetrieveWrongHash(t *testing.T) {
 }
 
 func TestPublicKeyRegisterInvalid(t *testing.T) {
+	t.Parallel()
 	c, _ := replay(t, "public_key/register.invalid")
 	_, err := c.PublicKey.Register(t.Context(), privicore.KeyFromSeed("").Public())
 	require.ErrorIs(t, err, privicore.ErrValidation)
@@ -245,8 +260,9 @@ func TestPublicKeyRegisterInvalid(t *testing.T) {
 }
 
 func TestPublicKeyRefusals(t *testing.T) {
+	t.Parallel()
 	assertRefused(t, []refused{{
-		why: "zero key", operation: "Register public key", field: "publicKey", reason: "is empty",
+		why: "zero key", operation: "PublicKey.Register", field: "publicKey", reason: "is empty",
 		do: func(ctx context.Context, c *privicore.Client) (any, error) {
 			return c.PublicKey.Register(ctx, privicore.PublicKey{})
 		},

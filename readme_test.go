@@ -15,6 +15,7 @@ import (
 // The README shows a program, which must compile, and parts of what
 // example_test.go runs, which must stand there line by line.
 func TestReadmeCode(t *testing.T) {
+	t.Parallel()
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	examples, err := os.ReadFile("example_test.go")
@@ -36,7 +37,7 @@ func TestReadmeCode(t *testing.T) {
 		}
 		programs++
 		// Inside the module, so that it is this privicore that is imported.
-		dir, err := os.MkdirTemp(".", "readme-program-")
+		dir, err := os.MkdirTemp(".", "readme-program-") //nolint:usetesting // t.TempDir is elsewhere
 		require.NoError(t, err)
 		defer os.RemoveAll(dir)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(code), 0o600))

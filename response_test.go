@@ -21,10 +21,11 @@ import (
 // Whatever comes with a success that should be an object: an error that keeps
 // the answer, and no panic.
 func TestAnswersThatDoNotFit(t *testing.T) {
+	t.Parallel()
 	for _, body := range []string{
 		``, ` `, `<html><body>login</body></html>`, `<?xml version="1.0"?><a/>`, `oops`, `{`, `{"authorizationToken":"T-1"`, `[]`, `[1,2]`,
 		`"text"`, `7`, `true`, `null`, `{}`, `{"authorizationToken":null}`, `{"authorizationToken":{}}`, `{"authorizationToken":["T"]}`,
-		`{"authorizationToken":"T","expiresAt":"tomorrow"}`, `{"authorizationToken":"T","expiresAt":5}`, "\x00\xff", `{"authorizationToken":""}`,
+		"\x00\xff", `{"authorizationToken":""}`, `{"error":"no"}`,
 		strings.Repeat("[", 100_000),
 	} {
 		c := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) {
@@ -41,9 +42,13 @@ func TestAnswersThatDoNotFit(t *testing.T) {
 }
 
 func TestAnswersThatFitWithAllKindsOfExtras(t *testing.T) {
+	t.Parallel()
 	for _, body := range []string{
 		`{"authorizationToken":"T-1","expiresAt":"2026-02-21T15:33:44+00:00"}`,
 		` {"expiresAt":"2026-02-21T15:33:44Z","unknown":{"a":[1,null]},"authorizationToken":"T-1"} ` + "\n",
+		`{"authorizationToken":"T-1","expiresAt":"2026-02-21 15:33:44"}`,
+		`{"authorizationToken":"T-1","expiresAt":"2026-02-21T15:33:44+0000"}`,
+		`{"authorizationToken":"T-1","expiresAt":1771688024}`,
 	} {
 		c := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) {
 			return reply(200, body, "Content-Type", "text/plain; charset=nonsense")
@@ -55,10 +60,27 @@ func TestAnswersThatFitWithAllKindsOfExtras(t *testing.T) {
 	}
 }
 
+// A time that cannot be read does not spoil the token.
+func TestTimesThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		`{"authorizationToken":"T-1","expiresAt":"tomorrow"}`, `{"authorizationToken":"T-1","expiresAt":""}`,
+		`{"authorizationToken":"T-1","expiresAt":null}`, `{"authorizationToken":"T-1","expiresAt":[]}`,
+	} {
+		c := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) { return reply(200, body) })
+		token, err := c.Profile.Authenticate(t.Context(), "user", "hunter2")
+		require.NoError(t, err, body)
+		assert.Equal(t, "T-1", token.Token.Reveal())
+		assert.Zero(t, token.ExpiresAt)
+	}
+}
+
 func TestLists(t *testing.T) {
+	t.Parallel()
 	for body, want := range map[string]int{
 		`[]`: 0, `null`: 0, `{"items":[]}`: 0, `[{"deviceIdentifier":"d"}]`: 1, `{"items":[{},{}],"meta":{}}`: 2,
-		``: -1, `{}`: -1, `"d"`: -1, `[1]`: -1, `<html>`: -1, `{"items":5}`: -1, `[{"deviceIdentifier":5}]`: -1,
+		`[{"deviceIdentifier":5}]`: 1, `["d"]`: 1, `[1,{"deviceIdentifier":"d"}]`: 2,
+		``: -1, `{}`: -1, `"d"`: -1, `[1]`: -1, `<html>`: -1, `{"items":5}`: -1, `{"errors":["no"],"items":[]}`: -1,
 	} {
 		c := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) { return reply(200, body) })
 		devices, err := c.Device.List(t.Context())
@@ -72,6 +94,7 @@ func TestLists(t *testing.T) {
 }
 
 func TestHTMLFromAProxy(t *testing.T) {
+	t.Parallel()
 	const page = "<!DOCTYPE html><html><title>secret page</title></html>"
 	for _, status := range []int{200, 202, 403, 404, 500, 502, 503} {
 		c := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) {
@@ -90,6 +113,7 @@ func TestHTMLFromAProxy(t *testing.T) {
 }
 
 func TestAnswerThatIsTooLarge(t *testing.T) {
+	t.Parallel()
 	c, _ := realServer(t, func(w http.ResponseWriter, r *http.Request) {
 		chunk := bytes.Repeat([]byte("x"), 1<<20)
 		for range 17 {
@@ -103,6 +127,7 @@ func TestAnswerThatIsTooLarge(t *testing.T) {
 }
 
 func TestAnswerThatBreaksOff(t *testing.T) {
+	t.Parallel()
 	c, _ := realServer(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "100")
 		_, _ = io.WriteString(w, `{"commandId":`)
@@ -113,6 +138,7 @@ func TestAnswerThatBreaksOff(t *testing.T) {
 }
 
 func TestGzippedAnswer(t *testing.T) {
+	t.Parallel()
 	c, _ := realServer(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
 		z := gzip.NewWriter(w)
@@ -125,6 +151,7 @@ func TestGzippedAnswer(t *testing.T) {
 }
 
 func TestCaptureResponse(t *testing.T) {
+	t.Parallel()
 	c := fakeClient(t, func(r *http.Request, _ url.Values) (*http.Response, error) {
 		switch r.URL.Path {
 		case "/device/remove":
@@ -161,6 +188,7 @@ func TestCaptureResponse(t *testing.T) {
 }
 
 func TestResponseIsNotShown(t *testing.T) {
+	t.Parallel()
 	resp := privicore.Response{StatusCode: 200, Header: http.Header{"X": {"T-hunter2"}}, Body: []byte("T-hunter2")}
 	nested := struct{ R *privicore.Response }{&resp}
 	data, err := json.Marshal([]any{resp, &resp, nested})
@@ -176,6 +204,7 @@ func TestResponseIsNotShown(t *testing.T) {
 }
 
 func TestDecode(t *testing.T) {
+	t.Parallel()
 	var v struct{ Status string }
 	resp := &privicore.Response{Body: []byte(`{"status":"ok"}`)}
 	require.NoError(t, resp.Decode(&v))

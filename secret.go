@@ -8,17 +8,14 @@ import (
 	"log/slog"
 )
 
-// redacted stands for a secret wherever one would be shown.
-const redacted = "[redacted]"
-
-// Secret is a string that is not shown: fmt, log/slog and encoding/json all
-// write "[redacted]", also where the Secret is a field of another type. Reveal
-// gives the value to those who ask for it. The zero Secret is empty.
+// A Secret is a string that must not be shown. fmt, log/slog and encoding/json
+// write "[redacted]" in its place, also where it is a field of another type.
+// Reveal returns the value. The zero Secret is empty.
 //
-// Secrets must not be compared with ==; compare what Reveal returns.
+// Two Secrets cannot be compared with ==. Compare what Reveal returns.
 type Secret struct {
-	// A pointer, because fmt reads unexported fields of the user's structs by
-	// reflection, where no method of Secret is asked.
+	// A pointer, because fmt does not call the methods of unexported fields. It
+	// prints their strings, but only the address of a pointer.
 	value *string
 }
 
@@ -50,12 +47,12 @@ func (s Secret) String() string { return redacted }
 // LogValue returns "[redacted]".
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalJSON writes "[redacted]": a program that keeps a secret does so on
-// purpose, with Reveal.
+// MarshalJSON writes "[redacted]". A program that wants to keep the value writes
+// what Reveal returns.
 func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// UnmarshalJSON reads a string. A number is kept as it is written, null is the
-// empty Secret.
+// UnmarshalJSON reads a string. It keeps a number as it is written, and reads
+// null as the empty Secret.
 func (s *Secret) UnmarshalJSON(data []byte) error {
 	var value string
 	switch {

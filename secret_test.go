@@ -22,6 +22,7 @@ import (
 )
 
 func TestSecret(t *testing.T) {
+	t.Parallel()
 	s := privicore.NewSecret("hunter2")
 	assert.Equal(t, "hunter2", s.Reveal())
 	assert.False(t, s.IsZero())
@@ -57,6 +58,7 @@ func TestSecret(t *testing.T) {
 }
 
 func TestSecretFromJSON(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		`"hunter2"`: "hunter2", `""`: "", `null`: "", `5672`: "5672", `-1.5e3`: "-1.5e3", `"a\"b\u00e9"`: `a"bé`,
 	} {
@@ -149,6 +151,7 @@ func secretCalls(ctx context.Context, c *privicore.Client) []error {
 }
 
 func TestServerThatEchoesSecrets(t *testing.T) {
+	t.Parallel()
 	for _, status := range []int{200, 202, 400, 401, 403, 404, 409, 422, 429, 500, 503} {
 		for _, shape := range echoShapes {
 			var log bytes.Buffer
@@ -170,6 +173,7 @@ func debugLog(w io.Writer) privicore.Option {
 }
 
 func TestFailuresWithoutAnAnswerShowNoSecrets(t *testing.T) {
+	t.Parallel()
 	quoting := func(w http.ResponseWriter, r *http.Request, format string) {
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
@@ -224,6 +228,7 @@ func (v sealedVault) Token(context.Context) (*privicore.AuthorizationToken, erro
 }
 
 func TestTypesShowNoSecrets(t *testing.T) {
+	t.Parallel()
 	for _, auth := range [][]privicore.Option{
 		{privicore.WithToken("T-hunter-token")},
 		{privicore.WithCredentials("user", "pass&word hunter")},

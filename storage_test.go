@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/privicore/privicore-go"
+	"github.com/privicore/privicore-go/privicoretest"
 )
 
 var storageCalls = []wireCall{
@@ -49,6 +50,7 @@ var storageCalls = []wireCall{
 }
 
 func TestStorageList(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"storage/list.ok", "storage/list.items"} {
 		c, _ := replay(t, name)
 		devices, err := c.Storage.List(t.Context())
@@ -67,15 +69,63 @@ func TestStorageList(t *testing.T) {
 	assert.Empty(t, devices)
 }
 
+// Servers list identifiers in place of devices. Null and an error are no list.
+func TestStorageListOfAnotherShape(t *testing.T) {
+	t.Parallel()
+	list := func(body string) ([]privicore.StorageDevice, error) {
+		_, s := replay(t)
+		s.answers = [][]byte{[]byte("HTTP/1.1 200 OK\n\n" + body)}
+		return s.client(privicore.WithToken(testToken)).Storage.List(t.Context())
+	}
+	devices, err := list(`["d-1","d-2",{"deviceIdentifier":3,"used":{"bytes":"many"}}]`)
+	require.NoError(t, err)
+	require.Len(t, devices, 3)
+	assert.Equal(t, []string{"d-1", "d-2", "3"}, []string{devices[0].DeviceIdentifier, devices[1].DeviceIdentifier, devices[2].DeviceIdentifier})
+	assert.Contains(t, string(devices[2].RawJSON()), `"many"`)
+	for _, body := range []string{`{}`, `"d-1"`, `{"items":null}`, `{"errors":["no"],"items":[]}`} {
+		_, err := list(body)
+		assert.ErrorIs(t, err, privicore.ErrUnexpectedAnswer, body)
+	}
+}
+
+func TestStorageOnASandbox(t *testing.T) {
+	t.Parallel()
+	inBothDialects(t, func(t *testing.T, c *privicore.Client, _ *privicoretest.Server) {
+		listed := func() (ids []string) {
+			devices, err := c.Storage.List(t.Context())
+			require.NoError(t, err)
+			for _, d := range devices {
+				ids = append(ids, d.DeviceIdentifier)
+			}
+			return ids
+		}
+		assert.Empty(t, listed())
+		device, err := c.Device.Onboard(t.Context(), "rack 4")
+		require.NoError(t, err)
+		cmd, err := c.Storage.Register(t.Context(), device.Identifier)
+		done(t, cmd, err)
+		assert.Equal(t, []string{device.Identifier}, listed())
+		cmd, err = c.Storage.Synchronize(t.Context(), device.Identifier)
+		done(t, cmd, err)
+		cmd, err = c.Storage.Remove(t.Context(), device.Identifier)
+		done(t, cmd, err)
+		assert.Empty(t, listed())
+		devices, err := c.Device.List(t.Context())
+		require.NoError(t, err)
+		assert.Contains(t, deviceIDs(devices), device.Identifier, "it stays registered")
+	}, privicoretest.WithStorageDevices(0))
+}
+
 func TestStorageRefusals(t *testing.T) {
+	t.Parallel()
 	for operation, do := range map[string]func(ctx context.Context, c *privicore.Client, id string) (any, error){
-		"Register storage device": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+		"Storage.Register": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.Storage.Register(ctx, id)
 		},
-		"Synchronize device": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+		"Storage.Synchronize": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.Storage.Synchronize(ctx, id)
 		},
-		"Remove storage": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+		"Storage.Remove": func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.Storage.Remove(ctx, id)
 		},
 	} {

@@ -4,17 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
+	"github.com/privicore/privicore-go/internal/lifecycle"
+	"github.com/privicore/privicore-go/internal/operation"
 )
 
 // An AuthorizationToken authorizes calls in the name of a profile.
 type AuthorizationToken struct {
 	Token Secret `json:"authorizationToken"`
-	// ExpiresAt is when the server stops accepting the token; zero if that is
-	// not known.
+	// ExpiresAt is when the server stops accepting the token. It is zero if that
+	// is not known.
 	ExpiresAt time.Time `json:"expiresAt"`
 }
 
@@ -25,55 +26,78 @@ func (t *AuthorizationToken) missing() string {
 	return ""
 }
 
-// A TokenSource supplies authorization tokens, for example from a vault or
-// another process. The client keeps what it got and asks again when the token
-// is about to expire or was refused, once for all goroutines; so Token should
-// fetch anew each time.
-//
-// The context ends with the client, not with the call that needs the token.
+// A TokenSource supplies authorization tokens, for example from a vault or from
+// another process.
 type TokenSource interface {
+	// Token returns a new token. The client keeps the token. It calls Token
+	// again when the token is about to expire or was refused, once for all
+	// goroutines, so Token need not cache.
+	//
+	// ctx has the values of the context of the call that needs the token. It
+	// does not end with that call, but with the client or after 30 seconds. An
+	// error that matches ErrUnauthorized means that asking again cannot help.
 	Token(ctx context.Context) (*AuthorizationToken, error)
 }
 
 const (
-	// renewAhead is how long before its expiry a token is renewed, at most; a
-	// token that lives shortly is renewed when a tenth of its life is left.
+	// renewAhead is how long before its expiry a token is renewed, at most. A
+	// token with a short life is renewed when a tenth of it is left.
 	renewAhead = time.Minute
 	// renewTimeout bounds one renewal.
 	renewTimeout = 30 * time.Second
-	// refusalHolds is how long goroutines that hold the same dead token share
-	// the refusal that one of them met.
-	refusalHolds = time.Second
+	// refusalLasts is how long a failed renewal is the answer to all who ask to
+	// renew the same token.
+	refusalLasts = time.Second
+	// renewPause is the pause after a renewal that failed, while the token is
+	// still good.
+	renewPause = 5 * time.Second
 )
 
 var errNoToken = fmt.Errorf("%w: the client has no token; use WithToken, WithCredentials or WithTokenSource", ErrUnauthorized)
 
 // tokens holds the token of a client and renews it.
 type tokens struct {
-	client  *Client
-	source  TokenSource // nil if there is nothing but the token
-	current atomic.Pointer[heldToken]
-	refused atomic.Pointer[refusal]
-	flight  singleflight.Group
+	scope *lifecycle.Scope
+	fetch func(context.Context) (*AuthorizationToken, error) // nil if there is nothing but the token
+
+	mu      sync.Mutex
+	current *heldToken
+	running *renewal
+	refused refusal   // the last renewal that failed
+	retryAt time.Time // when to try again to renew a token that is still good
 }
 
+// heldToken is a token and what is known of its life.
 type heldToken struct {
 	AuthorizationToken
 	value   string
-	renewAt time.Time // zero: not ahead of a refusal
+	renewAt time.Time // zero if it is kept until it is refused
+}
+
+// renewal is the fetching of a token, once for all that wait for it.
+type renewal struct {
+	done  chan struct{} // closed when value and err are set
+	value string
+	err   error
 }
 
 // refusal is a renewal that failed.
 type refusal struct {
-	token string // the dead token
+	token string // the expired token
 	err   error
 	until time.Time
 }
 
-func newTokens(c *Client, a auth) *tokens {
-	t := &tokens{client: c, source: a.source}
-	if a.username != "" {
-		t.source = credentials{c, a.username, a.password}
+// newTokens returns the tokens for a. authenticate gets one for credentials.
+func newTokens(a auth, scope *lifecycle.Scope, authenticate func(ctx context.Context, username string, password Secret) (*AuthorizationToken, error)) *tokens {
+	t := &tokens{scope: scope}
+	switch {
+	case a.source != nil:
+		t.fetch = a.source.Token
+	case a.username != "":
+		t.fetch = func(ctx context.Context) (*AuthorizationToken, error) {
+			return authenticate(ctx, a.username, a.password)
+		}
 	}
 	if a.token != nil {
 		t.set(a.token)
@@ -81,115 +105,165 @@ func newTokens(c *Client, a auth) *tokens {
 	return t
 }
 
-// credentials is the TokenSource of WithCredentials.
-type credentials struct {
-	client   *Client
-	username string
-	password Secret
+// authenticate does what Profile.Authenticate does, for the client itself. It may
+// be sent again like a read, because a second token leaves the first one good.
+func (c *Client) authenticate(ctx context.Context, username string, password Secret) (*AuthorizationToken, error) {
+	op := *operation.ProfileAuthenticate
+	op.Idempotent = true
+	return value[AuthorizationToken](ctx, c, &op, params{form: credentialsParams{username, password.Reveal()}})
 }
 
-func (c credentials) Token(ctx context.Context) (*AuthorizationToken, error) {
-	return c.client.Profile.Authenticate(ctx, c.username, c.password.Reveal())
-}
-
-// any tells whether there is a token or a way to one.
-func (t *tokens) any() bool { return t.source != nil || t.current.Load() != nil }
+// any reports whether there is a token or a way to one.
+func (t *tokens) any() bool { return t.fetch != nil || t.held() != nil }
 
 // held returns the current token, or nil.
 func (t *tokens) held() *AuthorizationToken {
-	if h := t.current.Load(); h != nil {
-		return &h.AuthorizationToken
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.current == nil {
+		return nil
 	}
-	return nil
+	return &t.current.AuthorizationToken
 }
 
-func (t *tokens) set(token *AuthorizationToken) *heldToken {
+// set replaces the current token.
+func (t *tokens) set(token *AuthorizationToken) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.setLocked(token)
+}
+
+func (t *tokens) setLocked(token *AuthorizationToken) {
 	h := &heldToken{AuthorizationToken: *token, value: token.Token.Reveal()}
-	// A token that comes expired was made by a clock that is not ours; the
-	// server will say when it is dead.
+	// A new token that seems to have expired was made by a clock that differs.
+	// It is kept until the server refuses it.
 	if life := time.Until(token.ExpiresAt); life > 0 {
 		h.renewAt = token.ExpiresAt.Add(-min(renewAhead, life/10))
 	}
-	t.current.Store(h)
-	return h
+	t.current, t.retryAt = h, time.Time{}
 }
 
 // drop forgets a token that was revoked.
 func (t *tokens) drop(value string) {
-	if h := t.current.Load(); h != nil && h.value == value {
-		t.current.CompareAndSwap(h, nil)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.current != nil && t.current.value == value {
+		t.current = nil
 	}
 }
 
-// get returns a token that has not expired as far as is known.
+// get returns a token that has not expired, as far as is known. It renews a token
+// that will soon expire in the background, and does not wait for that.
 func (t *tokens) get(ctx context.Context) (string, error) {
-	h := t.current.Load()
+	t.mu.Lock()
+	h, now := t.current, time.Now()
 	switch {
-	case h == nil && t.source == nil:
-		return "", errNoToken
-	case h != nil && (t.source == nil || h.renewAt.IsZero() || time.Now().Before(h.renewAt)):
+	case h == nil && t.fetch == nil:
+		t.mu.Unlock()
+		return "", &TokenError{errNoToken}
+	case h != nil && (t.fetch == nil || h.renewAt.IsZero() || now.Before(h.renewAt)):
+		t.mu.Unlock()
+		return h.value, nil
+	case h != nil && now.Before(h.ExpiresAt):
+		if now.After(t.retryAt) {
+			t.start(ctx)
+		}
+		t.mu.Unlock()
 		return h.value, nil
 	}
-	value, err := t.fetch(ctx, h)
-	if err != nil && h != nil && ctx.Err() == nil && time.Now().Before(h.ExpiresAt) {
-		return h.value, nil // still good; the next call tries again
-	}
-	return value, err
+	r := t.start(ctx)
+	t.mu.Unlock()
+	return t.await(ctx, r)
 }
 
-// renew returns a token other than the refused one, or the refused one if
-// there is no other to be had.
+// renew returns a token other than the refused one. Without a way to get another
+// it returns the refused one.
 func (t *tokens) renew(ctx context.Context, refused string) (string, error) {
-	h := t.current.Load()
+	t.mu.Lock()
+	h := t.current
 	switch {
-	case t.source == nil:
+	case t.fetch == nil:
+		t.mu.Unlock()
 		return refused, nil
 	case h != nil && h.value != refused:
+		t.mu.Unlock()
 		return h.value, nil
+	case t.refused.token == refused && time.Now().Before(t.refused.until):
+		err := t.refused.err
+		t.mu.Unlock()
+		return "", err
 	}
-	if r := t.refused.Load(); r != nil && r.token == refused && time.Now().Before(r.until) {
-		return "", r.err
-	}
-	value, err := t.fetch(ctx, h)
-	if err != nil && ctx.Err() == nil {
-		t.refused.Store(&refusal{refused, err, time.Now().Add(refusalHolds)})
-	}
-	return value, err
+	r := t.start(ctx)
+	t.mu.Unlock()
+	return t.await(ctx, r)
 }
 
-// fetch replaces old, once for all goroutines that ask meanwhile. It is not
-// bound to the context of the one that happens to be first.
-func (t *tokens) fetch(ctx context.Context, old *heldToken) (string, error) {
-	result := t.flight.DoChan("", func() (any, error) {
-		if h := t.current.Load(); h != nil && h != old {
-			return h.value, nil // another goroutine was faster
-		}
-		if !t.client.begin() {
-			return "", ErrClosed
-		}
-		defer t.client.background.Done()
-		ctx, cancel := context.WithTimeout(withoutCapture(context.WithoutCancel(ctx)), renewTimeout)
+// start begins a renewal, or returns the one in progress. The renewal has the
+// values of ctx and does not end with it, because others wait for it too. The
+// caller holds the lock.
+func (t *tokens) start(ctx context.Context) *renewal {
+	if t.running != nil {
+		return t.running
+	}
+	r := &renewal{done: make(chan struct{})}
+	t.running = r
+	started := t.scope.Go(func() {
+		ctx, cancel := t.scope.Detach(withoutCapture(ctx), renewTimeout)
 		defer cancel()
-		defer context.AfterFunc(t.client.life, cancel)()
-
-		token, err := t.source.Token(ctx)
-		switch {
-		case t.client.life.Err() != nil:
-			return "", ErrClosed
-		case err != nil:
-			return "", err
-		case token == nil || token.Token.IsZero():
-			return "", errors.New("the token source returned no token")
-		}
-		return t.set(token).value, nil
+		token, err := t.fetch(ctx)
+		t.finish(r, token, err)
 	})
+	if !started {
+		t.running = nil
+		r.err = ErrClosed
+		close(r.done)
+	}
+	return r
+}
+
+// finish ends a renewal.
+func (t *tokens) finish(r *renewal, token *AuthorizationToken, err error) {
+	if err == nil {
+		err = tokenUsable(token)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.running = nil
+	switch {
+	case t.scope.Err() != nil:
+		r.err = ErrClosed
+	case err != nil:
+		r.err = &TokenError{err}
+		t.retryAt = time.Now().Add(renewPause)
+		if t.current != nil {
+			t.refused = refusal{t.current.value, r.err, time.Now().Add(refusalLasts)}
+		}
+	default:
+		t.setLocked(token)
+		r.value = t.current.value
+	}
+	close(r.done)
+}
+
+// tokenUsable returns why a token that a source returned cannot be used.
+func tokenUsable(token *AuthorizationToken) error {
+	if token == nil {
+		return errors.New("the token source returned no token")
+	}
+	if problem := tokenProblem(token.Token.Reveal()); problem != "" {
+		return fmt.Errorf("the token of the token source %s", problem)
+	}
+	return nil
+}
+
+// await waits for a renewal and returns its result.
+func (t *tokens) await(ctx context.Context, r *renewal) (string, error) {
 	select {
-	case r := <-result:
-		value, _ := r.Val.(string)
-		return value, r.Err
+	case <-r.done:
+		return r.value, r.err
 	case <-ctx.Done():
-		return "", ctx.Err()
-	case <-t.client.life.Done():
+		return "", &TokenError{ctx.Err()}
+	case <-t.scope.Done():
 		return "", ErrClosed
 	}
 }

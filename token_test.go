@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -73,6 +74,7 @@ func usedToken(t *testing.T, c *privicore.Client) string {
 }
 
 func TestTokenIsFetchedOnce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := &authority{delay: time.Second}
 		c := a.client(t)
@@ -87,12 +89,14 @@ func TestTokenIsFetchedOnce(t *testing.T) {
 }
 
 func TestNewClientSendsNothing(t *testing.T) {
+	t.Parallel()
 	a := &authority{}
 	a.client(t)
 	assert.Zero(t, a.authenticated.Load())
 }
 
 func TestTokenIsRenewedAheadOfItsExpiry(t *testing.T) {
+	t.Parallel()
 	for life, ahead := range map[time.Duration]time.Duration{
 		time.Hour:        time.Minute,
 		20 * time.Second: 2 * time.Second,
@@ -106,15 +110,18 @@ func TestTokenIsRenewedAheadOfItsExpiry(t *testing.T) {
 			time.Sleep(2 * time.Millisecond)
 			var all sync.WaitGroup
 			for range 100 {
-				all.Go(func() { assert.Equal(t, "T-2", usedToken(t, c)) })
+				all.Go(func() { assert.Contains(t, []string{"T-1", "T-2"}, usedToken(t, c), "nobody waits") })
 			}
 			all.Wait()
-			assert.EqualValues(t, 2, a.authenticated.Load())
+			synctest.Wait()
+			assert.Equal(t, "T-2", usedToken(t, c))
+			assert.EqualValues(t, 2, a.authenticated.Load(), "once for all")
 		})
 	}
 }
 
 func TestRenewalAheadThatFailsIsNoHarmYet(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := &authority{life: time.Hour}
 		c := a.client(t)
@@ -122,13 +129,22 @@ func TestRenewalAheadThatFailsIsNoHarmYet(t *testing.T) {
 		time.Sleep(time.Hour - 30*time.Second)
 		a.refuses = func() (*http.Response, error) { return reply(503, "") }
 		assert.Equal(t, "T-1", usedToken(t, c), "it is still good")
+		time.Sleep(4 * time.Second) // the renewal has failed by now
+		tried := a.authenticated.Load()
+		assert.Equal(t, "T-1", usedToken(t, c))
+		synctest.Wait()
+		assert.Equal(t, tried, a.authenticated.Load(), "it is not tried for each call")
 		a.refuses = nil
-		assert.Contains(t, []string{"T-3", "T-4"}, usedToken(t, c))
+		time.Sleep(6 * time.Second)
+		assert.Equal(t, "T-1", usedToken(t, c), "nobody waits for the renewal")
+		synctest.Wait()
+		assert.NotEqual(t, "T-1", usedToken(t, c))
 	})
 }
 
 // A clock that is wrong must not make the client authenticate for each call.
 func TestTokenThatComesExpired(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := &authority{life: -time.Hour}
 		c := a.client(t)
@@ -140,6 +156,7 @@ func TestTokenThatComesExpired(t *testing.T) {
 }
 
 func TestDeadTokenIsRenewedOnceAndTheCallSentAgain(t *testing.T) {
+	t.Parallel()
 	var alive atomic.Value
 	alive.Store("T-1")
 	a := &authority{accepts: func(token string) bool { return token == alive.Load() }}
@@ -161,6 +178,7 @@ func TestDeadTokenIsRenewedOnceAndTheCallSentAgain(t *testing.T) {
 }
 
 func TestCommandIsSentAgainAfterRenewal(t *testing.T) {
+	t.Parallel()
 	var ids, tokens []string
 	c := fakeClient(t, func(r *http.Request, form url.Values) (*http.Response, error) {
 		if r.URL.Path == "/profile/authenticate" {
@@ -181,6 +199,7 @@ func TestCommandIsSentAgainAfterRenewal(t *testing.T) {
 }
 
 func TestServerThatAcceptsNoToken(t *testing.T) {
+	t.Parallel()
 	a := &authority{accepts: func(string) bool { return false }}
 	c := a.client(t)
 	_, err := c.Device.List(t.Context())
@@ -190,6 +209,7 @@ func TestServerThatAcceptsNoToken(t *testing.T) {
 }
 
 func TestRefusedRenewal(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := &authority{accepts: func(string) bool { return false }, delay: 10 * time.Millisecond}
 		a.refuses = func() (*http.Response, error) { return reply(401, `{"message":"wrong password hunter2"}`) }
@@ -215,6 +235,7 @@ func TestRefusedRenewal(t *testing.T) {
 }
 
 func TestWrongCredentialsFromTheStart(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := &authority{delay: 10 * time.Millisecond}
 		a.refuses = func() (*http.Response, error) { return reply(401, "") }
@@ -233,6 +254,7 @@ func TestWrongCredentialsFromTheStart(t *testing.T) {
 }
 
 func TestStaticTokenThatIsDead(t *testing.T) {
+	t.Parallel()
 	a := &authority{accepts: func(string) bool { return false }}
 	c := fakeClient(t, a.serve)
 	_, err := c.Device.List(t.Context())
@@ -242,6 +264,7 @@ func TestStaticTokenThatIsDead(t *testing.T) {
 }
 
 func TestOperationsWithoutTokenAreNotRenewedFor(t *testing.T) {
+	t.Parallel()
 	sent := 0
 	c := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) { sent++; return reply(401, "") },
 		privicore.WithCredentials("user", "hunter2"))
@@ -256,6 +279,7 @@ type source func(ctx context.Context) (*privicore.AuthorizationToken, error)
 func (s source) Token(ctx context.Context) (*privicore.AuthorizationToken, error) { return s(ctx) }
 
 func TestTokenSource(t *testing.T) {
+	t.Parallel()
 	a := &authority{accepts: func(token string) bool { return token == "T-vault-2" }}
 	n := 0
 	c := fakeClient(t, a.serve, privicore.WithTokenSource(source(func(context.Context) (*privicore.AuthorizationToken, error) {
@@ -269,6 +293,7 @@ func TestTokenSource(t *testing.T) {
 }
 
 func TestTokenSourceThatFails(t *testing.T) {
+	t.Parallel()
 	fails := errors.New("vault is sealed")
 	for name, test := range map[string]struct {
 		source source
@@ -291,6 +316,7 @@ func TestTokenSourceThatFails(t *testing.T) {
 }
 
 func TestCallerThatGivesUpDoesNotSpoilTheRenewal(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := &authority{delay: 10 * time.Second}
 		c := a.client(t)
@@ -313,6 +339,7 @@ func TestCallerThatGivesUpDoesNotSpoilTheRenewal(t *testing.T) {
 }
 
 func TestRenewalDoesNotLastForEver(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		c := fakeClient(t, nil, privicore.WithTokenSource(source(func(ctx context.Context) (*privicore.AuthorizationToken, error) {
@@ -326,6 +353,7 @@ func TestRenewalDoesNotLastForEver(t *testing.T) {
 }
 
 func TestCloseDuringRenewal(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := &authority{delay: 10 * time.Second}
 		c := a.client(t)
@@ -346,6 +374,7 @@ func TestCloseDuringRenewal(t *testing.T) {
 }
 
 func TestCloseWaitsForTheRenewal(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ended := false
 		c := fakeClient(t, nil, privicore.WithTokenSource(source(func(ctx context.Context) (*privicore.AuthorizationToken, error) {
@@ -363,6 +392,7 @@ func TestCloseWaitsForTheRenewal(t *testing.T) {
 
 // A refusal that comes late is about a token that has been replaced already.
 func TestLateRefusalOfAnOldToken(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		late := make(chan struct{})
 		a := &authority{accepts: func(token string) bool { return token != "T-1" }}
@@ -390,6 +420,7 @@ func TestLateRefusalOfAnOldToken(t *testing.T) {
 }
 
 func TestRenewalIsNotCaptured(t *testing.T) {
+	t.Parallel()
 	a := &authority{accepts: func(token string) bool { return token == "T-2" }}
 	c := a.client(t)
 	var resp privicore.Response
@@ -409,4 +440,52 @@ func TestRenewalIsNotCaptured(t *testing.T) {
 	_, err = broken.Device.Remove(privicore.CaptureResponse(t.Context(), &resp), "d")
 	require.ErrorContains(t, err, "broken")
 	assert.Equal(t, 401, resp.StatusCode)
+}
+
+// An error of a user's TokenSource matches the user's own errors, and no sentinel
+// error that describes a call.
+func TestSentinelsOfTokenSources(t *testing.T) {
+	t.Parallel()
+	sealed := errors.New("vault is sealed")
+	for _, inner := range []error{privicore.ErrNotFound, privicore.ErrForbidden, privicore.ErrAmbiguous, &privicore.APIError{StatusCode: 404}} {
+		c := fakeClient(t, new(authority).serve, privicore.WithTokenSource(source(func(context.Context) (*privicore.AuthorizationToken, error) {
+			return nil, fmt.Errorf("%w: %w", sealed, inner)
+		})))
+		_, err := c.Device.Remove(t.Context(), "d")
+		require.ErrorIs(t, err, sealed)
+		for _, sentinel := range []error{privicore.ErrNotFound, privicore.ErrForbidden, privicore.ErrAmbiguous, privicore.ErrUnauthorized} {
+			assert.NotErrorIs(t, err, sentinel)
+		}
+	}
+}
+
+// An error of getting a token matches the sentinel errors that are about tokens. It
+// matches no key of the answer to Profile.Authenticate, and has the name of the
+// package in it once.
+func TestErrorsOfGettingAToken(t *testing.T) {
+	t.Parallel()
+	for status, sentinel := range map[int]error{401: privicore.ErrUnauthorized, 403: nil, 429: privicore.ErrRateLimited} {
+		for _, renewal := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d/renewal %t", status, renewal), func(t *testing.T) {
+				t.Parallel()
+				var opts []privicore.Option
+				if renewal {
+					opts = append(opts, privicore.WithToken("T-dead"))
+				}
+				a := &authority{accepts: func(string) bool { return false }, refuses: func() (*http.Response, error) {
+					return reply(status, `"profile.not_an_owner"`, "Retry-After", "3600")
+				}}
+				_, err := a.client(t, opts...).Device.Remove(t.Context(), "d")
+				require.ErrorAs(t, err, new(*privicore.TokenError))
+				assert.NotErrorIs(t, err, privicore.KeyNotAnOwner)
+				for _, other := range []error{privicore.ErrUnauthorized, privicore.ErrRateLimited} {
+					unauthorized := renewal && other == privicore.ErrUnauthorized // the call itself was answered with 401
+					assert.Equal(t, sentinel == other || unauthorized, errors.Is(err, other), "%v", other)
+				}
+				assert.ErrorContains(t, err, "privicore: Device.Remove: POST /device/remove: ")
+				assert.ErrorContains(t, err, ": no token: Profile.Authenticate: POST /profile/authenticate: ")
+				assert.Equal(t, 1, strings.Count(err.Error(), "privicore: "), err)
+			})
+		}
+	}
 }

@@ -31,6 +31,7 @@ var utilityCalls = []wireCall{
 }
 
 func TestHealth(t *testing.T) {
+	t.Parallel()
 	c, _ := replay(t, "utility/health.ok")
 	health, err := c.Utility.Health(t.Context())
 	require.NoError(t, err)
@@ -39,6 +40,7 @@ func TestHealth(t *testing.T) {
 }
 
 func TestHealthKeepsUnknownFields(t *testing.T) {
+	t.Parallel()
 	_, s := replay(t)
 	s.answers = [][]byte{[]byte("HTTP/1.1 200 OK\n\n" + `{"status":"degraded","queue":{"depth":4}}`)}
 	health, err := s.client().Utility.Health(t.Context())
@@ -48,6 +50,7 @@ func TestHealthKeepsUnknownFields(t *testing.T) {
 }
 
 func TestRequestStatus(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]struct {
 		status   privicore.CommandStatus
 		messages []string
@@ -79,6 +82,7 @@ func TestRequestStatus(t *testing.T) {
 }
 
 func TestRequestStatusFailures(t *testing.T) {
+	t.Parallel()
 	for name, sentinel := range map[string]error{
 		"utility/request_status.not_found":    privicore.ErrNotFound,
 		"utility/request_status.invalid":      privicore.ErrValidation,
@@ -96,6 +100,7 @@ func TestRequestStatusFailures(t *testing.T) {
 
 // A server that does not take GET is asked by POST, from then on at once.
 func TestRequestStatusByPost(t *testing.T) {
+	t.Parallel()
 	_, s := replay(t)
 	s.answers = [][]byte{
 		[]byte("HTTP/1.1 405 Method Not Allowed\nAllow: POST\nContent-Length: 0\n\n"),
@@ -116,7 +121,8 @@ func TestRequestStatusByPost(t *testing.T) {
 }
 
 func TestRequestStatusRefusals(t *testing.T) {
-	assertIdentifierChecked(t, "Request command id status", "commandId",
+	t.Parallel()
+	assertIdentifierChecked(t, "Utility.RequestStatus", "commandId",
 		func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 			return c.Utility.RequestStatus(ctx, id)
 		})
@@ -124,6 +130,7 @@ func TestRequestStatusRefusals(t *testing.T) {
 
 // An identifier stays one segment of the path, whatever is in it.
 func TestRequestStatusEscapesTheID(t *testing.T) {
+	t.Parallel()
 	for id, path := range map[string]string{
 		"a/b":          "/request-status/a%2Fb",
 		"a?x=1#y":      "/request-status/a%3Fx=1%23y",

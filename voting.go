@@ -1,6 +1,7 @@
 package privicore
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,52 +13,50 @@ import (
 	"time"
 
 	"github.com/privicore/privicore-go/internal/operation"
+	"github.com/privicore/privicore-go/internal/wait"
+	"github.com/privicore/privicore-go/internal/wire"
 )
 
-// VotingService is the section "Voting" of the API: polls that are held for
-// their own sake, not because a policy gates something.
+// VotingService is the section "Voting" of the API: polls that the program creates
+// itself, not a policy.
 type VotingService service
 
-// Poll is a question to the authenticators.
-type Poll struct {
-	// VotingConfiguration says how the votes are held. The documentation
-	// speaks of its id; servers were observed to take its name for one.
+// CreatePollRequest is a question to the authenticators.
+type CreatePollRequest struct {
+	// VotingConfiguration is the id or the name of a voting configuration. The
+	// documentation asks for the id; servers were observed to take the name.
 	VotingConfiguration string
 	Title               string
 	Question            string
-	// SkipAuthenticatorDevices are not asked.
+	// SkipAuthenticatorDevices are the authenticators that are not asked.
 	SkipAuthenticatorDevices []string
 	Nonce                    string // optional
 }
 
-// PendingPoll is a poll that runs. Its ID outlives the process:
-// VotingService.Watch goes on from it.
-type PendingPoll struct {
+// A Poll is a question that has been put to the authenticators. A program that
+// keeps the ID can go on with VotingService.Watch.
+type Poll struct {
 	answer
 	ID string
 
 	client  *Client
-	command *Command // that makes the poll; nil if it was there at once
+	command *Command // that creates the poll; nil if the server created it at once
 }
 
-// Create puts a question to the authenticators: "Create voting". Servers that
-// take it as a command answer with a command id, which is then the poll's; that
-// they do is inferred.
-func (s *VotingService) Create(ctx context.Context, poll Poll) (*PendingPoll, error) {
+// Format leaves out the raw JSON.
+func (p Poll) Format(s fmt.State, verb rune) { format(s, verb, p) }
+
+// Create puts a question to the authenticators, and returns the poll. It does not
+// wait for votes; Poll.Result does. A server may create the poll by a command. That
+// the id of the command is then the id of the poll is inferred.
+//
+// It is the operation [Create voting].
+//
+// [Create voting]: https://docs.privicore.com/create-voting-14411489e0
+func (s *VotingService) Create(ctx context.Context, poll CreatePollRequest) (*Poll, error) {
 	op := operation.VotingCreate
-	if err := checkIdentifier(op, "votingConfigurationId", poll.VotingConfiguration); err != nil {
+	if err := poll.check(op); err != nil {
 		return nil, err
-	}
-	if err := checkText(op, "title", poll.Title); err != nil {
-		return nil, err
-	}
-	if err := checkText(op, "question", poll.Question); err != nil {
-		return nil, err
-	}
-	for i, id := range poll.SkipAuthenticatorDevices {
-		if err := checkIdentifier(op, fmt.Sprintf("skipAuthenticatorDevices[%d]", i), id); err != nil {
-			return nil, err
-		}
 	}
 	body := struct {
 		VotingConfigurationID string   `json:"votingConfigurationId"`
@@ -66,57 +65,53 @@ func (s *VotingService) Create(ctx context.Context, poll Poll) (*PendingPoll, er
 		Skip                  []string `json:"skipAuthenticatorDevices"`
 		Nonce                 string   `json:"nonce,omitempty"`
 	}{poll.VotingConfiguration, poll.Question, poll.Title, append([]string{}, poll.SkipAuthenticatorDevices...), poll.Nonce}
-	p := params{json: body}
-	resp, err := s.client.send(ctx, op, &p, "")
+	r, resp, err := s.client.send(ctx, op, params{json: body})
 	if err != nil {
 		return nil, err
 	}
-	pending := &PendingPoll{ID: pollID(resp), client: s.client}
-	if pending.ID == "" {
-		return nil, withoutID(op, &p, resp)
-	}
-	if json.Valid(resp.Body) {
-		pending.keep(resp.Body)
-	}
-	if resp.StatusCode == http.StatusAccepted {
-		pending.command, _ = resp.Command()
-	}
-	return pending, nil
-}
-
-// pollID looks for the identifier where it may be: its field is not documented.
-// What is taken as a command has it where commands have theirs.
-func pollID(resp *Response) string {
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(resp.Body, &fields) == nil {
-		for _, name := range []string{"pollId", "poolId", "votingId", "pollIdentifier", "identifier", "id"} {
-			if id := word(fields[name]); id != "" {
-				return id
-			}
+	created := &Poll{ID: wire.PollID(resp.Body), client: s.client}
+	if cmd, err := resp.Command(); err == nil {
+		if created.ID == "" {
+			created.ID = cmd.ID
+		}
+		if resp.StatusCode == http.StatusAccepted {
+			created.command = cmd
 		}
 	}
-	return commandID(resp)
+	if created.ID == "" {
+		return nil, withoutID(r, resp)
+	}
+	if wire.IsJSON(resp.Body) {
+		created.keep(wire.Whole(resp.Body), 0)
+	}
+	return created, nil
 }
 
-// word reads JSON that is a string or a number, or an array of one.
-func word(raw json.RawMessage) string {
-	var several []json.RawMessage
-	if json.Unmarshal(raw, &several) == nil && len(several) == 1 {
-		raw = several[0]
+func (p *CreatePollRequest) check(op *operation.Operation) error {
+	if err := checkIdentifier(op, "votingConfigurationId", p.VotingConfiguration); err != nil {
+		return err
 	}
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return text
+	if err := checkText(op, "title", p.Title); err != nil {
+		return err
 	}
-	var number json.Number
-	_ = json.Unmarshal(raw, &number)
-	return number.String()
+	if err := checkText(op, "question", p.Question); err != nil {
+		return err
+	}
+	return checkIdentifiers(op, "skipAuthenticatorDevices", p.SkipAuthenticatorDevices)
 }
 
-// Result waits until the poll has been decided and returns its last snapshot,
-// like VotingService.Watch. A poll that the server does not hold after all is a
-// *CommandError with the reason.
-func (p *PendingPoll) Result(ctx context.Context) (*PollStatus, error) {
+// withoutID returns the error for a success without the id that the call is for.
+func withoutID(r *request, resp *Response) error {
+	if resp.StatusCode != http.StatusAccepted {
+		return unreadable(r, resp, "the identifier is missing")
+	}
+	return unusable(r, resp, ErrNoCommandID)
+}
+
+// Result waits until the poll has been decided, and returns its last snapshot. Its
+// errors are those of VotingService.Watch. If the server rejects the command that
+// creates the poll, the error is a *CommandError with the reason.
+func (p *Poll) Result(ctx context.Context) (*PollStatus, error) {
 	if p.client == nil {
 		return nil, errNoClient
 	}
@@ -135,24 +130,26 @@ func (p *PendingPoll) Result(ctx context.Context) (*PollStatus, error) {
 	return last, nil
 }
 
-// PollStatus is a snapshot of a poll. How it looks is not documented: Status is
-// where servers can be expected to say how the poll stands, and RawJSON has all
-// of it.
+// PollStatus is a snapshot of a poll. Its fields are not documented: that there is a
+// status is inferred. RawJSON has all that the server sent.
 type PollStatus struct {
 	answer
 	Status string
 }
 
-// UnmarshalJSON takes any JSON. The status is in "status", or it is
-// the whole, as for a command.
+// Format leaves out the raw JSON.
+func (p PollStatus) Format(s fmt.State, verb rune) { format(s, verb, p) }
+
+// UnmarshalJSON reads any JSON. It takes the status from the field "status", or from
+// a text that is the status alone.
 func (p *PollStatus) UnmarshalJSON(data []byte) error {
 	var fields struct {
 		Status json.RawMessage `json:"status"`
 	}
 	if json.Unmarshal(data, &fields) == nil {
-		p.Status = word(fields.Status)
+		p.Status = wire.Word(fields.Status)
 	} else {
-		p.Status = word(data)
+		p.Status = wire.Word(data)
 	}
 	return nil
 }
@@ -163,14 +160,18 @@ var runningPoll = []string{
 	"processing", "in_progress", "ongoing", "voting", "waiting", "undecided", "unresolved",
 }
 
-// Ended reports whether the poll has been decided, as far as Status tells: the
-// words for it are not documented. Without a Status, the poll runs.
+// Ended reports whether the poll has been decided. The words that servers use are
+// not documented: an empty Status and common words such as "open" or "pending" mean
+// that the poll is running, any other that it has ended.
 func (p *PollStatus) Ended() bool {
 	status := strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(strings.TrimSpace(p.Status)))
 	return !slices.Contains(runningPoll, status)
 }
 
-// CheckStatus returns a snapshot of a poll: "Check pool status".
+// CheckStatus returns a snapshot of a poll. It does not wait for votes. The error
+// matches ErrNotFound if the poll does not exist.
+//
+// It is the operation "Check pool status".
 func (s *VotingService) CheckStatus(ctx context.Context, pollID string) (*PollStatus, error) {
 	op := operation.VotingCheckStatus
 	if err := checkIdentifier(op, "poolId", pollID); err != nil {
@@ -179,73 +180,49 @@ func (s *VotingService) CheckStatus(ctx context.Context, pollID string) (*PollSt
 	return value[PollStatus](ctx, s.client, op, params{path: pollID})
 }
 
-const (
-	firstPollCheck = 250 * time.Millisecond
-	maxPollCheck   = 5 * time.Second
-)
+// pollCheckBackoff is the pauses between two snapshots of a poll.
+var pollCheckBackoff = wait.Backoff{First: 250 * time.Millisecond, Max: 5 * time.Second}
 
-// Watch follows a poll to its end. The sequence begins with a snapshot of the
-// poll as it is, goes on with each one that differs from the one before, and is
-// over after one that has ended. Servers that tell the end in another way than
-// PollStatus.Ended knows are left by a break.
+// Watch follows a poll to its end. It yields a first snapshot, and then each one that
+// differs from the one before. It stops after a snapshot for which PollStatus.Ended
+// reports true. The caller leaves the loop if the server uses another word for the
+// end.
 //
-// Watch asks again and again, at most every 5 seconds once the poll has lasted:
-// polls are not announced over the WebSocket channel. Failures that may pass are
-// borne for half a minute, a poll that is not found for 5 seconds. The error
-// that ends the sequence is the last element; that ctx ended is one.
+// Polls are not announced over the WebSocket channel, so Watch asks repeatedly, within
+// WithPollRate. The pauses grow from a quarter of a second to 5 seconds. If Watch
+// fails, it yields a *WaitError as the last element. It fails if ctx ends or the
+// client is closed, if the poll is not found or the server refuses to answer for 5
+// seconds, and if the server cannot be reached for as long as WithMaxOutage allows.
 func (s *VotingService) Watch(ctx context.Context, pollID string) iter.Seq2[*PollStatus, error] {
 	return func(yield func(*PollStatus, error) bool) {
+		if err := checkIdentifier(operation.VotingCheckStatus, "poolId", pollID); err != nil {
+			yield(nil, err)
+			return
+		}
 		var last *PollStatus
-		var failing failures
-		for pause := firstPollCheck; ; pause = min(pause*3/2, maxPollCheck) {
-			status, err := s.CheckStatus(ctx, pollID)
-			next, err := failing.bear(ctx, err, pause)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if status != nil && (last == nil || string(status.RawJSON()) != string(last.RawJSON())) {
-				if !yield(status, nil) {
-					return
+		err := wait.For(ctx, s.client.waiting, wait.Task[*PollStatus]{
+			Name: operation.VotingCheckStatus.Name,
+			ID:   pollID,
+			Ask: func(ctx context.Context) (*PollStatus, time.Duration, error) {
+				status, err := s.CheckStatus(ctx, pollID)
+				return status, 0, err
+			},
+			Accept: func(status *PollStatus) (bool, error) {
+				if last != nil && bytes.Equal(status.RawJSON(), last.RawJSON()) {
+					return false, nil
 				}
 				last = status
-			}
-			if status != nil && status.Ended() {
-				return
-			}
-			if err := s.client.rest(ctx, next); err != nil {
-				yield(nil, fmt.Errorf("privicore: watch poll %s: %w", pollID, err))
-				return
-			}
+				if !yield(status, nil) {
+					return true, errStopped
+				}
+				return status.Ended(), nil
+			},
+			Limiter: s.client.limiter,
+			Backoff: pollCheckBackoff,
+			Timeout: pollTimeout,
+		})
+		if err != nil && !errors.Is(err, errStopped) {
+			yield(nil, newWaitError(pollID, operation.VotingCheckStatus.Name, err))
 		}
 	}
-}
-
-// failures are those of a watch, in a row.
-type failures struct{ unknown, others time.Time }
-
-// bear returns the pause before the next try, or the error if there is to be
-// none.
-func (f *failures) bear(ctx context.Context, err error, pause time.Duration) (time.Duration, error) {
-	now := time.Now()
-	apiErr, _ := errors.AsType[*APIError](err)
-	switch {
-	case err == nil:
-		*f = failures{}
-		return pause, nil
-	case ctx.Err() != nil:
-		return 0, err
-	case errors.Is(err, ErrNotFound):
-		return pause, lasts(&f.unknown, now, notFoundHolds, endsBefore(ctx, now.Add(pause)), err)
-	case errors.Is(err, ErrRateLimited):
-		pause = max(pause, apiErr.RetryAfter)
-		if endsBefore(ctx, now.Add(pause)) {
-			return 0, err
-		}
-		return pause, nil
-	case errors.Is(err, ErrValidation), errors.Is(err, ErrUnauthorized), errors.Is(err, ErrClosed),
-		apiErr != nil && apiErr.StatusCode >= 400 && apiErr.StatusCode < 500:
-		return 0, err
-	}
-	return pause, lasts(&f.others, now, failureHolds, endsBefore(ctx, now.Add(pause)), err)
 }

@@ -2,8 +2,11 @@ package privicore_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +20,7 @@ import (
 
 const poll1 = "019735c0-1111-7c3e-8f00-a1b2c3d4e5f6"
 
-var tea = privicore.Poll{VotingConfiguration: "owners", Title: "Tea", Question: "Shall we?"}
+var tea = privicore.CreatePollRequest{VotingConfiguration: "owners", Title: "Tea", Question: "Shall we?"}
 
 var votingCalls = []wireCall{
 	{
@@ -52,24 +55,25 @@ var votingCalls = []wireCall{
 }
 
 func TestVotingRefuses(t *testing.T) {
-	creating := func(change func(*privicore.Poll)) func(context.Context, *privicore.Client) (any, error) {
+	t.Parallel()
+	creating := func(change func(*privicore.CreatePollRequest)) func(context.Context, *privicore.Client) (any, error) {
 		return func(ctx context.Context, c *privicore.Client) (any, error) {
 			poll := tea
 			change(&poll)
 			return c.Voting.Create(ctx, poll)
 		}
 	}
-	const create = "Create voting"
+	const create = "Voting.Create"
 	assertRefused(t, []refused{
-		{"no configuration", creating(func(p *privicore.Poll) { p.VotingConfiguration = "" }), create, "votingConfigurationId", "is empty"},
-		{"no title", creating(func(p *privicore.Poll) { p.Title = "\t" }), create, "title", "is empty"},
-		{"no question", creating(func(p *privicore.Poll) { p.Question = "" }), create, "question", "is empty"},
-		{"malformed device", creating(func(p *privicore.Poll) { p.SkipAuthenticatorDevices = []string{device1, ""} }), create, "skipAuthenticatorDevices[1]", "is empty"},
+		{"no configuration", creating(func(p *privicore.CreatePollRequest) { p.VotingConfiguration = "" }), create, "votingConfigurationId", "is empty"},
+		{"no title", creating(func(p *privicore.CreatePollRequest) { p.Title = "\t" }), create, "title", "is empty"},
+		{"no question", creating(func(p *privicore.CreatePollRequest) { p.Question = "" }), create, "question", "is empty"},
+		{"malformed device", creating(func(p *privicore.CreatePollRequest) { p.SkipAuthenticatorDevices = []string{device1, ""} }), create, "skipAuthenticatorDevices[1]", "is empty"},
 	})
-	assertIdentifierChecked(t, "Check pool status", "poolId", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+	assertIdentifierChecked(t, "Voting.CheckStatus", "poolId", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 		return c.Voting.CheckStatus(ctx, id)
 	})
-	assertIdentifierChecked(t, "Check pool status", "poolId", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
+	assertIdentifierChecked(t, "Voting.CheckStatus", "poolId", func(ctx context.Context, c *privicore.Client, id string) (any, error) {
 		return watch(ctx, c, id)
 	})
 }
@@ -87,6 +91,7 @@ func watch(ctx context.Context, c *privicore.Client, id string) (states []string
 
 // The identifier is found wherever it may be.
 func TestCreatedPollID(t *testing.T) {
+	t.Parallel()
 	const ok, accepted = "HTTP/1.1 200 OK\n\n", "HTTP/1.1 202 Accepted\n\n"
 	for answer, want := range map[string]string{
 		ok + `{"pollId":"p-1"}`:                               "p-1",
@@ -121,6 +126,7 @@ func TestCreatedPollID(t *testing.T) {
 }
 
 func TestPollStatus(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]struct {
 		status string
 		ended  bool
@@ -149,85 +155,150 @@ func TestPollStatus(t *testing.T) {
 }
 
 func TestWatch(t *testing.T) {
+	t.Parallel()
 	const open, voted, passed = "voting/check_status.ok", "voting/check_status.voted", "voting/check_status.passed"
 	const notFound, broken = "voting/check_status.not_found", "errors/502.empty"
 	for name, test := range map[string]struct {
 		answers []string
 		states  []string
-		err     error
 	}{
-		"changes only":       {[]string{open, open, open, voted, voted, passed}, []string{"open", "open", "passed"}, nil},
-		"over already":       {[]string{passed}, []string{"passed"}, nil},
-		"not there yet":      {[]string{notFound, notFound, open, passed}, []string{"open", "passed"}, nil},
-		"failures that pass": {[]string{open, broken, broken, "unreadable/html", "errors/503.retry_after", "errors/429.retry_after", passed}, []string{"open", "passed"}, nil},
-		"refused":            {[]string{open, "errors/403.key"}, []string{"open"}, privicore.ErrForbidden},
-		"dead token":         {[]string{open, "errors/401.empty"}, []string{"open"}, privicore.ErrUnauthorized},
+		"changes only":          {[]string{open, open, open, voted, voted, passed}, []string{"open", "open", "passed"}},
+		"over already":          {[]string{passed}, []string{"passed"}},
+		"not there yet":         {[]string{notFound, notFound, open, passed}, []string{"open", "passed"}},
+		"failures that pass":    {[]string{open, broken, broken, "unreadable/html", "errors/503.retry_after", "errors/429.retry_after", passed}, []string{"open", "passed"}},
+		"a refusal that passes": {[]string{open, "errors/403.key", "errors/401.empty", passed}, []string{"open", "passed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				c, s := replay(t, test.answers...)
 				states, err := watch(t.Context(), c, poll1)
+				require.NoError(t, err)
 				assert.Equal(t, test.states, states)
-				assert.Equal(t, test.err == nil, err == nil, "%v", err)
-				assert.ErrorIs(t, err, test.err)
 				assert.Len(t, s.sent, len(test.answers))
 			})
 		})
 	}
 }
 
+// answersWith returns an API that gives the same answer to every call.
+func answersWith(status int, body string, header ...string) fakeAPI {
+	return func(*http.Request, url.Values) (*http.Response, error) { return reply(status, body, header...) }
+}
+
 // Failures end it that last, and so does the caller.
 func TestWatchEnds(t *testing.T) {
-	answering := func(status int, body string) fakeAPI {
-		return func(*http.Request, url.Values) (*http.Response, error) { return reply(status, body) }
-	}
+	t.Parallel()
+	type bounds = [2]time.Duration
+	refused := bounds{5 * time.Second, 10 * time.Second}
+	outage := bounds{3 * time.Minute, 3*time.Minute + 10*time.Second}
 	for name, test := range map[string]struct {
 		api    fakeAPI
-		within [2]time.Duration
+		within bounds
 		err    error
 	}{
-		"unknown poll": {answering(404, ""), [2]time.Duration{4 * time.Second, 8 * time.Second}, privicore.ErrNotFound},
-		"broken":       {answering(500, ""), [2]time.Duration{29 * time.Second, 36 * time.Second}, nil},
-		"runs on":      {answering(200, `{"status":"open"}`), [2]time.Duration{time.Hour, time.Hour}, context.DeadlineExceeded},
+		"unknown poll":    {answersWith(404, ""), refused, privicore.ErrNotFound},
+		"dead token":      {answersWith(401, ""), refused, privicore.ErrUnauthorized},
+		"forbidden":       {answersWith(403, ""), refused, privicore.ErrForbidden},
+		"bad request":     {answersWith(400, ""), refused, nil},
+		"no such id":      {answersWith(422, ""), bounds{}, privicore.ErrValidation},
+		"broken":          {answersWith(500, ""), outage, nil},
+		"out of time":     {answersWith(408, ""), outage, nil},
+		"misdirected":     {answersWith(421, ""), outage, nil},
+		"too early":       {answersWith(425, ""), outage, nil},
+		"the proxy waits": {answersWith(522, ""), outage, nil},
+		"an odd answer":   {answersWith(200, "<html>"), outage, privicore.ErrUnexpectedAnswer},
+		"a limit":         {answersWith(429, ""), bounds{time.Hour - 5*time.Second, time.Hour}, nil},
+		"a long limit":    {answersWith(429, "", "Retry-After", "7200"), bounds{}, privicore.ErrRateLimited},
+		"runs on":         {answersWith(200, `{"status":"open"}`), bounds{time.Hour, time.Hour}, context.DeadlineExceeded},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				c := fakeClient(t, test.api, privicore.WithToken(fakeToken), privicore.WithMaxRetries(0))
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				began := time.Now()
 				_, err := watch(ctx, c, poll1)
-				require.Error(t, err)
 				if test.err != nil {
-					assert.ErrorIs(t, err, test.err)
+					require.ErrorIs(t, err, test.err)
 				}
+				waiting, ok := errors.AsType[*privicore.WaitError](err)
+				require.True(t, ok, "%T", err)
+				assert.Equal(t, []string{poll1, "Voting.CheckStatus"}, []string{waiting.ID, waiting.Operation})
 				took := time.Since(began)
 				assert.GreaterOrEqual(t, took, test.within[0])
 				assert.LessOrEqual(t, took, test.within[1])
 			})
 		})
 	}
+}
+
+func TestWatchClosed(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := fakeClient(t, answering(200, `{"status":"open"}`))
+		c := fakeClient(t, answersWith(200, `{"status":"open"}`))
 		time.AfterFunc(time.Minute, func() { _ = c.Close() })
 		began := time.Now()
 		_, err := watch(t.Context(), c, poll1)
 		assert.ErrorIs(t, err, privicore.ErrClosed)
 		assert.Equal(t, time.Minute, time.Since(began))
 	})
+}
+
+// A caller that leaves the loop ends the wait. It can come back.
+func TestWatchLeaves(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := fakeClient(t, answering(200, `{"yes":1}`))
-		for status, err := range c.Voting.Watch(t.Context(), poll1) {
-			require.NoError(t, err)
-			assert.JSONEq(t, `{"yes":1}`, string(status.RawJSON()))
-			break // who knows better when it is over
+		var asked int
+		c := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) {
+			asked++
+			return reply(200, `{"yes":1}`)
+		})
+		snapshots := c.Voting.Watch(t.Context(), poll1)
+		for again := range 2 {
+			for status, err := range snapshots {
+				require.NoError(t, err)
+				assert.JSONEq(t, `{"yes":1}`, string(status.RawJSON()), "who knows better when it is over")
+				break
+			}
+			time.Sleep(time.Hour)
+			assert.Equal(t, again+1, asked)
 		}
 	})
 }
 
+// Errors of a RoundTripper may wrap anything. They are failures of the way to
+// the server, or a limit if they say so.
+func TestWatchErrorsOfARoundTripper(t *testing.T) {
+	t.Parallel()
+	for _, wrapped := range []error{
+		privicore.ErrRateLimited, privicore.ErrUnauthorized, privicore.ErrNotFound, privicore.ErrAmbiguous,
+		&privicore.APIError{}, &privicore.APIError{StatusCode: 429}, &privicore.TokenError{Err: privicore.ErrRateLimited},
+		&privicore.WaitError{Err: privicore.ErrRateLimited}, context.DeadlineExceeded,
+	} {
+		t.Run(fmt.Sprintf("%T %v", wrapped, wrapped), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				failures := 4
+				c := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) {
+					if failures--; failures >= 0 {
+						return nil, fmt.Errorf("proxy: %w", wrapped)
+					}
+					return reply(200, `{"status":"passed"}`)
+				}, privicore.WithToken(fakeToken), privicore.WithMaxRetries(0))
+				states, err := watch(t.Context(), c, poll1)
+				require.NoError(t, err)
+				assert.Equal(t, []string{"passed"}, states)
+			})
+		})
+	}
+}
+
 // A poll is asked for more and more seldom, and failures now and then do not
 // add up.
-func TestWatchPace(t *testing.T) {
+func TestWatchBackoff(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
 		c := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) {
@@ -248,23 +319,103 @@ func TestWatchPace(t *testing.T) {
 	})
 }
 
+// A poll that was there at once is watched at once. One that is taken as a
+// command is watched when the command has succeeded.
+func TestPollResult(t *testing.T) {
+	t.Parallel()
+	const create, status = "POST /voting/create", "GET /request-status/" + commandID
+	for name, test := range map[string]struct {
+		answers  []string
+		requests []string
+	}{
+		"without a command": {
+			[]string{"voting/create.ok", "voting/check_status.ok", "voting/check_status.passed"},
+			[]string{create, "GET /voting/check-pool-status/" + poll1, "GET /voting/check-pool-status/" + poll1},
+		},
+		"without a command, by a bare id": {
+			[]string{"oauth/request_authorization_code.array", "voting/check_status.passed"},
+			[]string{create, "GET /voting/check-pool-status/" + commandID},
+		},
+		"with a command": {
+			[]string{"voting/create.observed", "utility/request_status.pending", "utility/request_status.succeeded", "voting/check_status.not_found", "voting/check_status.passed"},
+			[]string{create, status, status, "GET /voting/check-pool-status/" + commandID, "GET /voting/check-pool-status/" + commandID},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c, s := replay(t, test.answers...)
+				poll, err := c.Voting.Create(t.Context(), tea)
+				require.NoError(t, err)
+				last, err := poll.Result(t.Context())
+				require.NoError(t, err)
+				assert.Equal(t, "passed", last.Status)
+				assert.Equal(t, test.requests, s.requests())
+			})
+		})
+	}
+}
+
+// An error of the wait names what was waited for: the command, then the poll.
+func TestPollResultTimesOut(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		succeeds      bool
+		id, operation string
+	}{
+		"command": {false, commandID, "Voting.Create"},
+		"poll":    {true, poll1, "Voting.CheckStatus"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := fakeClient(t, func(r *http.Request, _ url.Values) (*http.Response, error) {
+					switch {
+					case r.Method == http.MethodPost:
+						return reply(202, `{"pollId":"`+poll1+`","commandId":"`+commandID+`"}`)
+					case strings.HasPrefix(r.URL.Path, "/request-status/") && !test.succeeds:
+						return reply(202, `["started"]`)
+					case strings.HasPrefix(r.URL.Path, "/request-status/"):
+						return reply(200, `["succeeded"]`)
+					}
+					return reply(200, `{"status":"open"}`)
+				})
+				poll, err := c.Voting.Create(t.Context(), tea)
+				require.NoError(t, err)
+				assert.Equal(t, poll1, poll.ID)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				_, err = poll.Result(ctx)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				waiting, ok := errors.AsType[*privicore.WaitError](err)
+				require.True(t, ok, "%T", err)
+				assert.Equal(t, []string{test.id, test.operation}, []string{waiting.ID, waiting.Operation})
+			})
+		})
+	}
+}
+
 // A poll that is taken as a command and rejected is not watched.
 func TestPendingPollRejected(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, s := replay(t, "voting/create.observed", "utility/request_status.rejected_array")
 		pending, err := c.Voting.Create(t.Context(), tea)
 		require.NoError(t, err)
 		_, err = pending.Result(t.Context())
-		assert.ErrorContains(t, err, "was rejected")
+		require.ErrorIs(t, err, privicore.ErrRejected)
+		rejected, ok := errors.AsType[*privicore.CommandError](err)
+		require.True(t, ok)
+		assert.Equal(t, []string{commandID, "Voting.Create"}, []string{rejected.ID, rejected.Operation})
 		assert.Len(t, s.sent, 2)
 	})
-	_, err := new(privicore.PendingPoll).Result(t.Context())
+	_, err := new(privicore.Poll).Result(t.Context())
 	assert.Error(t, err)
 }
 
 func TestPollByHand(t *testing.T) {
-	dialects(t, func(t *testing.T, dialect privicoretest.Option) {
-		c, s := sandboxed(t, dialect, privicoretest.WithoutVoter())
+	t.Parallel()
+	inBothDialects(t, func(t *testing.T, c *privicore.Client, s *privicoretest.Server) {
 		voters := onboarded(t, c, 3)
 		cmd, err := c.VerifiedAuthenticator.RegisterVotingConfiguration(t.Context(), privicore.VotingConfiguration{
 			Name: "owners", TimeLimit: time.Minute, Strategy: privicore.Unanimous,
@@ -303,7 +454,7 @@ func TestPollByHand(t *testing.T) {
 
 		_, err = c.Voting.CheckStatus(t.Context(), "019735c0-0000-7c3e-8f00-a1b2c3d4e5f6")
 		assert.ErrorIs(t, err, privicore.ErrNotFound)
-		_, err = c.Voting.Create(t.Context(), privicore.Poll{VotingConfiguration: "nobody", Title: "t", Question: "q"})
+		_, err = c.Voting.Create(t.Context(), privicore.CreatePollRequest{VotingConfiguration: "nobody", Title: "t", Question: "q"})
 		assert.ErrorIs(t, err, privicore.ErrNotFound)
-	})
+	}, privicoretest.WithoutVoter())
 }

@@ -1,45 +1,21 @@
 package privicore_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/privicore/privicore-go"
-)
-
-// Values that occur in the recorded answers and in what the tests send.
-const (
-	baseURL    = "https://privicore.test:9009"
-	testToken  = "T-0d9f3a52-sent-token"
-	commandID  = "0197358e-6c2b-7f40-9d1a-3e5b7c9d0f11"
-	device1    = "01973590-11aa-7c3e-8f00-a1b2c3d4e5f6"
-	device2    = "01973590-22bb-7c3e-8f00-0f1e2d3c4b5a"
-	profile1   = "01973591-33cc-7d4f-9a11-b1c2d3e4f5a6"
-	formType   = "application/x-www-form-urlencoded"
-	jsonType   = "application/json"
-	signedKey  = "314205002817c9ecb5b51eacbd0a0132f2901ad22e35129845faf3279de864e2fdfc1968f0320f5847070c6141773147eba9582aee0c6e5e9bf58185debe9f36d9097d9607860a210f85a5218d10d32bab562de01fed3c566a5e55cfb10318ffcdcb3308"
-	privateKey = "dfeabe7d2d8719df5fa51e1ec1b0c3324432a93d7656f3a24d0bfe380fa240ad"
 )
 
 // wireCall is a call of a typed method and what it has to look like on the
@@ -61,119 +37,16 @@ type wireCall struct {
 // calls are all of them, by section of the API's description.
 var calls = slices.Concat(utilityCalls, profileCalls, publicKeyCalls, deviceCalls, authenticatorCalls, storageCalls, dataTokenCalls, oauthCalls, policyCalls, votingCalls)
 
-// sent is a request as it left the client.
-type sent struct {
-	method, path, body string
-	header             http.Header
-}
-
-// server answers with recorded answers, in their order, and keeps what it was
-// asked.
-type server struct {
-	t       *testing.T
-	mu      sync.Mutex
-	answers [][]byte
-	sent    []sent
-}
-
-// replay returns a client with a token that gets these recorded answers.
-func replay(t *testing.T, recordings ...string) (*privicore.Client, *server) {
-	t.Helper()
-	answers := make([][]byte, len(recordings))
-	for i, name := range recordings {
-		answers[i] = recorded(t, name)
-	}
-	s := &server{t: t, answers: answers}
-	return s.client(privicore.WithToken(testToken)), s
-}
-
-func (s *server) client(opts ...privicore.Option) *privicore.Client {
-	s.t.Helper()
-	mock := httpmock.NewMockTransport()
-	mock.RegisterNoResponder(s.respond)
-	opts = append([]privicore.Option{
-		privicore.WithBaseURL(baseURL),
-		privicore.WithHTTPClient(&http.Client{Transport: mock}),
-		privicore.WithMaxRetries(0),
-	}, opts...)
-	c, err := privicore.NewClient(opts...)
-	require.NoError(s.t, err)
-	s.t.Cleanup(func() { assert.NoError(s.t, c.Close()) })
-	return c
-}
-
-func (s *server) respond(r *http.Request) (*http.Response, error) {
-	request := sent{method: r.Method, path: strings.TrimPrefix(r.URL.String(), baseURL), header: r.Header.Clone()}
-	if r.Body != nil {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return nil, err
-		}
-		request.body = string(body)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sent = append(s.sent, request)
-	if len(s.answers) == 0 {
-		return nil, fmt.Errorf("no answer is left for %s %s", request.method, request.path)
-	}
-	answer := s.answers[0]
-	s.answers = s.answers[1:]
-	return http.ReadResponse(bufio.NewReader(bytes.NewReader(answer)), r)
-}
-
-// requests are what came, as "METHOD path".
-func (s *server) requests() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	lines := make([]string, len(s.sent))
-	for i, r := range s.sent {
-		lines[i] = r.method + " " + r.path
-	}
-	return lines
-}
-
-// recorded reads testdata/name.http.
-func recorded(t *testing.T, name string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", filepath.FromSlash(name)+".http"))
-	require.NoError(t, err)
-	return data
-}
-
-// recordings names the recorded answers of a directory of testdata.
-func recordings(t *testing.T, dir string) []string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join("testdata", dir, "*.http"))
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	names := make([]string, len(files))
-	for i, file := range files {
-		names[i] = dir + "/" + strings.TrimSuffix(filepath.Base(file), ".http")
-	}
-	return names
-}
-
-// parsed is a recorded answer with its body read.
-func parsed(t *testing.T, name string) (*http.Response, []byte) {
-	t.Helper()
-	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(recorded(t, name))), nil)
-	require.NoError(t, err, name)
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err, name)
-	return resp, body
-}
-
-// isCommand tells that the answer to a call is a 202.
+// isCommand reports whether the answer to a call is a 202.
 func (w *wireCall) isCommand(t *testing.T) bool {
 	resp, _ := parsed(t, w.answer)
 	return resp.StatusCode == http.StatusAccepted && w.operation != "Utility.RequestStatus"
 }
 
-// onFileServer tells that what is sent and answered is no JSON, but bytes.
+// onFileServer reports whether bytes are sent and answered, not JSON.
 func (w *wireCall) onFileServer() bool { return !strings.HasPrefix(w.path, "/") }
 
-// commandOf is the command in what a typed method returned.
+// commandOf returns the command in what a typed method returned.
 func commandOf(t *testing.T, result any) *privicore.Command {
 	t.Helper()
 	if cmd, ok := result.(*privicore.Command); ok {
@@ -185,102 +58,8 @@ func commandOf(t *testing.T, result any) *privicore.Command {
 	return field.Interface().(*privicore.Command)
 }
 
-// refused is a call that must fail before anything is sent.
-type refused struct {
-	why       string
-	do        func(ctx context.Context, c *privicore.Client) (any, error)
-	operation string // as the API's description calls it
-	field     string
-	reason    string // part of it
-}
-
-func assertRefused(t *testing.T, cases []refused) {
-	t.Helper()
-	for _, tc := range cases {
-		t.Run(tc.operation+"/"+tc.why, func(t *testing.T) {
-			c, s := replay(t)
-			_, err := tc.do(t.Context(), c)
-			require.ErrorIs(t, err, privicore.ErrValidation)
-			assert.Empty(t, s.requests(), "nothing may be sent")
-			refusal, ok := errors.AsType[*privicore.ValidationError](err)
-			require.True(t, ok, "%T", err)
-			assert.Equal(t, tc.operation, refusal.Operation)
-			assert.Equal(t, tc.field, refusal.Field)
-			assert.Contains(t, refusal.Reason, tc.reason)
-			assert.Contains(t, err.Error(), tc.field+" "+refusal.Reason)
-		})
-	}
-}
-
-// malformed are identifiers that are refused, with part of the reason.
-var malformed = map[string]string{
-	"":                        "is empty",
-	" \t":                     "is empty",
-	" " + device1:             "white space",
-	device1 + "\n":            "white space",
-	"a\x00b":                  "does not print",
-	"a\r\nX-Injected: 1":      "does not print",
-	"a\u202eb":                "does not print",
-	"\xff\xfe":                "does not print",
-	".":                       "dot segment",
-	"..":                      "dot segment",
-	"../../profile/id":        "dot segment",
-	"a/../b":                  "dot segment",
-	`a\..\b`:                  "dot segment",
-	strings.Repeat("x", 1025): "longer than",
-}
-
-// assertIdentifierChecked runs an operation with identifiers that cannot be
-// ones.
-func assertIdentifierChecked(t *testing.T, operation, field string, do func(ctx context.Context, c *privicore.Client, id string) (any, error)) {
-	t.Helper()
-	var cases []refused
-	for id, reason := range malformed {
-		cases = append(cases, refused{
-			why: fmt.Sprintf("%.20q", id), operation: operation, field: field, reason: reason,
-			do: func(ctx context.Context, c *privicore.Client) (any, error) { return do(ctx, c, id) },
-		})
-	}
-	assertRefused(t, cases)
-}
-
-// assertHidden fails if a value shows a secret to fmt, JSON or slog, by itself
-// or as a part of a value of the user's.
-func assertHidden(t *testing.T, v any, secrets ...string) {
-	t.Helper()
-	for _, v := range []any{v, struct{ Exported any }{v}, struct{ unexported any }{v}, []any{v}, map[string]any{"k": v}} {
-		assertNotShown(t, v, secrets...)
-	}
-}
-
-func assertNotShown(t *testing.T, v any, secrets ...string) {
-	t.Helper()
-	shown := make(map[string]string)
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		shown[verb] = fmt.Sprintf(verb, v)
-	}
-	data, err := json.Marshal(v)
-	require.NoError(t, err)
-	shown["json"] = string(data)
-	var text, object bytes.Buffer
-	slog.New(slog.NewTextHandler(&text, nil)).Info("m", "v", v)
-	slog.New(slog.NewJSONHandler(&object, nil)).Info("m", "v", v)
-	shown["slog text"], shown["slog json"] = text.String(), object.String()
-	for _, secret := range secrets {
-		require.NotEmpty(t, secret)
-		for form, value := range map[string]string{
-			"as it is":       secret,
-			"in hexadecimal": hex.EncodeToString([]byte(secret)),
-			"in decimal":     strings.Trim(fmt.Sprint([]byte(secret)), "[]"),
-		} {
-			for how, text := range shown {
-				assert.False(t, strings.Contains(text, value), "%s of a %T shows a secret %s", how, v, form)
-			}
-		}
-	}
-}
-
 func TestWire(t *testing.T) {
+	t.Parallel()
 	for _, call := range calls {
 		t.Run(call.operation, func(t *testing.T) {
 			c, server := replay(t, call.answer)
@@ -315,6 +94,7 @@ func TestWire(t *testing.T) {
 
 // A server below a path keeps it in front of every path of the API.
 func TestWirePathPrefix(t *testing.T) {
+	t.Parallel()
 	_, s := replay(t, "device/configuration.ok")
 	c := s.client(privicore.WithToken(testToken), privicore.WithBaseURL(baseURL+"/api/v1/"))
 	_, err := c.Device.Configuration(t.Context(), "a/b")
@@ -324,6 +104,7 @@ func TestWirePathPrefix(t *testing.T) {
 
 // Whatever the place of the command id, every operation finds it.
 func TestWireCommandIDs(t *testing.T) {
+	t.Parallel()
 	for _, call := range calls {
 		if !call.isCommand(t) || call.operation == "DataToken.Request" { // its answers carry another id too: TestRequestCommandIDs
 			continue
@@ -342,6 +123,7 @@ func TestWireCommandIDs(t *testing.T) {
 
 // A 202 that says nothing about the id is an error, whatever else it says.
 func TestWireNoCommandID(t *testing.T) {
+	t.Parallel()
 	for _, call := range calls {
 		if !call.isCommand(t) {
 			continue
@@ -373,6 +155,7 @@ var sentinels = map[int]error{
 // Every operation turns every refusal into an error that says what happened,
 // can be told apart, and has the answer in it.
 func TestWireErrors(t *testing.T) {
+	t.Parallel()
 	for _, call := range calls {
 		for _, name := range recordings(t, "errors") {
 			if call.operation == "OAuth.ObtainAccessToken" && strings.HasPrefix(name, "errors/401") {
@@ -422,6 +205,7 @@ func TestWireErrors(t *testing.T) {
 
 // What a server quotes of the secrets it was sent does not reach an error.
 func TestWireSecretsAreNotQuoted(t *testing.T) {
+	t.Parallel()
 	for _, call := range calls {
 		secrets := []string{}
 		if call.token {
@@ -462,16 +246,15 @@ func TestWireSecretsAreNotQuoted(t *testing.T) {
 // An answer that cannot be read may still hold what was asked for: a token, a
 // key. The error does not quote it.
 func TestWireSecretsOfAnswersAreNotQuoted(t *testing.T) {
+	t.Parallel()
 	for operation, answer := range map[string]struct {
 		old, spoilt string // part of the recorded answer
 		secret      string
 	}{
-		"Profile.Authenticate":         {`"2026-02-21T15:33:44+00:00"`, `"in an hour"`, "T-1f6c2b7e-recorded-token"},
-		"Profile.GenerateQRToken":      {`"2026-02-21T15:33:44Z"`, `1771688024`, "QR-8c41-recorded-token"},
-		"Profile.Reauthorize":          {`"2026-02-21T16:33:44+00:00"`, `"2026-02-21"`, "T-77aa-reauthorized-token"},
-		"PublicKey.Generate":           {privateKey, privateKey[2:], privateKey[2:]},
-		"Device.Configuration":         {`"cs-recorded-secret"`, `["cs-recorded-secret"]`, "cs-recorded-secret"},
-		"Device.DownloadConfiguration": {`"rp-recorded-secret"`, `{"value":"rp-recorded-secret"}`, "rp-recorded-secret"},
+		"Profile.Authenticate":    {`"T-1f6c2b7e-recorded-token"`, `["T-1f6c2b7e-recorded-token"]`, "T-1f6c2b7e-recorded-token"},
+		"Profile.GenerateQRToken": {`"QR-8c41-recorded-token"`, `{"value":"QR-8c41-recorded-token"}`, "QR-8c41-recorded-token"},
+		"Profile.Reauthorize":     {`"T-77aa-reauthorized-token"`, `["T-77aa-reauthorized-token"]`, "T-77aa-reauthorized-token"},
+		"PublicKey.Generate":      {privateKey, privateKey[2:], privateKey[2:]},
 	} {
 		t.Run(operation, func(t *testing.T) {
 			call := calls[slices.IndexFunc(calls, func(c wireCall) bool { return c.operation == operation })]
@@ -489,6 +272,7 @@ func TestWireSecretsOfAnswersAreNotQuoted(t *testing.T) {
 // A success that cannot be read is an error with the answer in it, never a
 // panic and never an empty value.
 func TestWireUnreadable(t *testing.T) {
+	t.Parallel()
 	for _, call := range calls {
 		// What a 202 may look like is above; RevokeToken's answer is not
 		// described, and those after it read any JSON.
@@ -515,6 +299,7 @@ func TestWireUnreadable(t *testing.T) {
 
 // The type that an answer says to have does not matter if it is JSON.
 func TestWireContentTypeOfAnswers(t *testing.T) {
+	t.Parallel()
 	for _, call := range calls {
 		for _, contentType := range []string{"", "text/html; charset=utf-8", "text/plain"} {
 			t.Run(call.operation+"/"+contentType, func(t *testing.T) {
@@ -531,6 +316,7 @@ func TestWireContentTypeOfAnswers(t *testing.T) {
 // null is JSON, and yet no answer to an operation that answers with an object.
 // Where a list is expected it is an empty one.
 func TestWireNull(t *testing.T) {
+	t.Parallel()
 	for _, call := range calls {
 		resp, body := parsed(t, call.answer)
 		if resp.StatusCode != http.StatusOK || call.onFileServer() || call.operation == "Utility.RequestStatus" || len(body) == 0 {

@@ -110,7 +110,8 @@ func TestIsAge(t *testing.T) {
 
 func TestFresh(t *testing.T) {
 	c := agecipher.New(identity(t))
-	assert.NotEqual(t, encrypt(t, c, []byte("same")), encrypt(t, c, []byte("same")))
+	first, second := encrypt(t, c, []byte("same")), encrypt(t, c, []byte("same"))
+	assert.NotEqual(t, first, second)
 }
 
 func TestNewFor(t *testing.T) {
@@ -223,14 +224,14 @@ func TestBrokenSource(t *testing.T) {
 }
 
 // A stream is decrypted as it comes: no more is held back than a chunk and the
-// one that tells whether it was the last.
+// one that reports whether it was the last.
 func TestStreams(t *testing.T) {
 	c := agecipher.New(identity(t))
 	plaintext := random(t, 10*chunk)
 	r, err := c.Decrypt(io.MultiReader(bytes.NewReader(encrypt(t, c, plaintext)[:3*sealedChunk]), iotest.ErrReader(errors.New("late"))))
 	require.NoError(t, err)
 	got, _ := io.ReadAll(r)
-	assert.Equal(t, 2*chunk, len(got))
+	assert.Len(t, got, 2*chunk)
 
 	var out bytes.Buffer
 	w, err := c.Encrypt(&out)

@@ -121,7 +121,7 @@ type byHand struct {
 
 func (m *byHand) store(data io.Reader) (string, error) {
 	ctx := context.Background()
-	pending, err := m.client.DataToken.Reserve(ctx, privicore.Reservation{Context: "bench"})
+	pending, err := m.client.DataToken.Reserve(ctx, privicore.ReserveRequest{Context: "bench"})
 	if err != nil {
 		return "", err
 	}
@@ -140,7 +140,7 @@ func (m *byHand) store(data io.Reader) (string, error) {
 		}
 		_ = w.CloseWithError(err)
 	}()
-	resp, err := m.http.Post(temporary.Stream.Reveal(), "application/octet-stream", r)
+	resp, err := m.http.Post(withScheme(temporary.Stream.Reveal()), "application/octet-stream", r)
 	if err != nil {
 		return "", err
 	}
@@ -159,7 +159,7 @@ func (m *byHand) retrieve(token string, to io.Writer) error {
 	if err != nil {
 		return err
 	}
-	resp, err := m.http.Get(url)
+	resp, err := m.http.Get(withScheme(url))
 	if err != nil {
 		return err
 	}
@@ -329,4 +329,12 @@ func status(b *testing.B, name string) int64 {
 	}
 	b.Fatal(fmt.Errorf("no %s", name))
 	return 0
+}
+
+// withScheme completes an address that a documented server gives.
+func withScheme(address string) string {
+	if strings.Contains(address, "://") {
+		return address
+	}
+	return "http://" + address
 }

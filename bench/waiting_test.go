@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,10 +64,13 @@ func (h *harness) waitEach(cmds []*privicore.Command) *sync.WaitGroup {
 	var waiting, done sync.WaitGroup
 	waiting.Add(len(cmds))
 	for _, cmd := range cmds {
-		cmd.Progress = func(*privicore.CommandResult) { waiting.Done(); cmd.Progress = nil }
 		done.Go(func() {
-			if _, err := cmd.Wait(context.Background()); err != nil {
-				h.b.Error(err)
+			for result, err := range cmd.Watch(context.Background()) {
+				if err != nil {
+					h.b.Error(err)
+				} else if result.Status == privicore.CommandPending {
+					waiting.Done()
+				}
 			}
 		})
 	}
@@ -141,21 +143,17 @@ func BenchmarkMemory(b *testing.B) {
 
 // waitAll waits for all commands in one goroutine, and returns when it does.
 func (h *harness) waitAll(cmds []*privicore.Command) *sync.WaitGroup {
-	var once atomic.Bool
-	waiting := make(chan struct{})
-	cmds[0].Progress = func(*privicore.CommandResult) {
-		if !once.Swap(true) {
-			close(waiting)
-		}
-	}
+	before := runtime.NumGoroutine()
 	var done sync.WaitGroup
 	done.Go(func() {
 		if _, err := privicore.WaitAll(context.Background(), cmds...); err != nil {
 			h.b.Error(err)
 		}
 	})
-	h.server.PushUnframed(ours, frames([]string{cmds[0].ID}, pending))
-	<-waiting // all are watched before the first is waited for
+	// WaitAll starts its goroutines when it has subscribed to all commands.
+	for runtime.NumGoroutine() < before+2 {
+		runtime.Gosched()
+	}
 	return &done
 }
 

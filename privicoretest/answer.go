@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// answer is what an operation says, before the dialect gives it its shape.
+// answer is what an operation answers. The dialect decides how it is written.
 type answer struct {
 	status   int
 	header   http.Header
@@ -17,17 +17,18 @@ type answer struct {
 	problems []problem // of a 422
 }
 
-// accepted is a 202 and where its id goes.
+// accepted is the command id of a 202 and its place.
 type accepted struct {
 	id    string
 	shape IDShape
 }
 
-// refusal is why not: a key for machines and a sentence for people.
+// refusal is the reason of a refused call: a key for machines and a sentence
+// for people.
 type refusal struct{ key, message string }
 
-// value is a 200 with JSON. It is encoded here, under the lock, so that v may
-// be part of the state.
+// value returns a 200 with v as JSON. It encodes v at once, under the lock, so
+// that v may be part of the state.
 func value(v any) answer {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -36,19 +37,20 @@ func value(v any) answer {
 	return answer{status: http.StatusOK, value: json.RawMessage(data)}
 }
 
-// done is a 200 with nothing to read.
+// done returns a 200 without a body.
 func done() answer { return answer{status: http.StatusOK} }
 
+// refuse returns a refusal with an HTTP status.
 func refuse(status int, key, message string) answer {
 	return answer{status: status, refusal: &refusal{key, message}}
 }
 
-// invalid is a 422 about fields.
+// invalid returns a 422 about fields.
 func invalid(problems ...problem) answer {
 	return answer{status: http.StatusUnprocessableEntity, problems: problems}
 }
 
-// malformed is a 422 about the request as a whole.
+// malformed returns a 422 about the request as a whole.
 func malformed(why string) *answer {
 	a := invalid(problem{"", why})
 	return &a
@@ -56,8 +58,8 @@ func malformed(why string) *answer {
 
 const idHeader = "X-DPT-CAB-ID"
 
-// write sends an answer in the server's dialect. It needs no lock: the dialect
-// never changes.
+// write sends an answer in the server's dialect. It needs no lock because the
+// dialect never changes.
 func (s *state) write(w http.ResponseWriter, a answer) {
 	maps.Copy(w.Header(), a.header)
 	body := a.value
@@ -85,13 +87,14 @@ func (s *state) write(w http.ResponseWriter, a answer) {
 	w.Write(data)
 }
 
-// Two more places, which options and faults reach by other names.
+// Two more places of a command id. Users reach them by the dialect and by
+// Fault.NoID.
 const (
-	bothPlaces IDShape = ObjectID + 1 + iota // the header and {"commandId":"id"}: Observed
-	nowhere                                  // NoID
+	bothPlaces IDShape = ObjectID + 1 + iota // the header and {"commandId":"id"}
+	nowhere                                  // neither header nor body
 )
 
-// write sets the header that carries the id, if one does, and returns the body.
+// write returns the body of a 202. It sets the header if the id goes there.
 func (a *accepted) write(header http.Header) any {
 	switch a.shape {
 	case StringID:
@@ -110,7 +113,7 @@ func (a *accepted) write(header http.Header) any {
 	return nil
 }
 
-// explain is the body of a 422.
+// explain returns the body of a 422.
 func (s *state) explain(problems []problem) any {
 	if s.config.dialect == Observed {
 		lines := make([]string, 0, len(problems))
@@ -135,7 +138,7 @@ func (s *state) explain(problems []problem) any {
 	return map[string]any{"message": message, "errors": errors}
 }
 
-// timestamp is a time as the dialect writes it, to the second.
+// timestamp returns a time as the dialect writes it, to the second.
 func (s *state) timestamp(t time.Time) string {
 	if s.config.dialect == Observed {
 		return t.UTC().Format(time.RFC3339)

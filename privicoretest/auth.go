@@ -8,7 +8,7 @@ import (
 	"github.com/privicore/privicore-go/internal/operation"
 )
 
-// authorize finds out who calls, or why the call is refused.
+// authorize sets who calls, or returns why the call is refused.
 func (s *state) authorize(c *call) *answer {
 	switch c.op.Auth {
 	case operation.Token:
@@ -38,8 +38,9 @@ func unauthorized() *answer {
 	return new(refuse(http.StatusUnauthorized, "profile.unauthorized", "Unauthorized."))
 }
 
-// authorizeBasic takes the id and secret of an application. Where an access
-// token is obtained, the authorization code alone will do, as documented.
+// authorizeBasic accepts the id and secret of an application. The operation that
+// obtains an access token accepts the authorization code alone too, as
+// documented.
 func (s *state) authorizeBasic(c *call) *answer {
 	if id, secret, ok := c.request.BasicAuth(); ok {
 		if app := s.oauth.applications[strings.ToLower(id)]; app != nil && app.secret == secret {
@@ -56,8 +57,8 @@ func (s *state) authorizeBasic(c *call) *answer {
 	return unauthorized()
 }
 
-// authorizeRaw takes an access token that an application obtained. An expired
-// one still serves to get the next: that is what refreshing is for.
+// authorizeRaw accepts an access token that an application obtained. Refreshing
+// accepts an expired one too.
 func (s *state) authorizeRaw(c *call) *answer {
 	t := s.tokens[c.rawAuthorization()]
 	if t == nil || t.grant == nil {
@@ -70,7 +71,7 @@ func (s *state) authorizeRaw(c *call) *answer {
 	return nil
 }
 
-// rawAuthorization is what follows "Basic" as it is, or "".
+// rawAuthorization returns what follows "Basic" in Authorization, or "".
 func (c *call) rawAuthorization() string {
 	scheme, value, _ := strings.Cut(c.request.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Basic") {

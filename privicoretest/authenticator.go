@@ -7,8 +7,8 @@ import (
 
 const minimumPercentage = "minimum_percentage"
 
-// voting is how a profile's polls are held, unless a configuration says
-// otherwise.
+// voting has the rules of a profile's polls. A voting configuration may replace
+// some of them.
 type voting struct {
 	QuorumSize       int    `json:"quorumSize"`
 	Strategy         string `json:"strategy"`
@@ -19,7 +19,7 @@ type voting struct {
 
 var defaultVoting = voting{QuorumSize: 1, Strategy: "consensus", StrategyParams: "51", TimeLimit: 60, NumberOfAttempts: 1}
 
-// votingConfiguration is a named way to hold a poll.
+// votingConfiguration is a named set of rules for polls.
 type votingConfiguration struct {
 	ID                 string   `json:"id"`
 	Name               string   `json:"name"`
@@ -96,7 +96,7 @@ func setMaximumVotingAttempts(s *state, c *call) answer {
 	})
 }
 
-// configuration finds a profile's voting configuration by its name.
+// configuration returns a profile's voting configuration with that name, or nil.
 func (p *profile) configuration(name string) *votingConfiguration {
 	i := slices.IndexFunc(p.configurations, func(v *votingConfiguration) bool { return v.Name == name })
 	if i < 0 {
@@ -128,7 +128,8 @@ func updateVotingConfiguration(s *state, c *call) answer {
 	})
 }
 
-// putVotingConfiguration is what registering and updating have in common.
+// putVotingConfiguration checks a voting configuration and accepts a command
+// that stores it with put.
 func (s *state) putVotingConfiguration(c *call, put func(*votingConfiguration) outcome) answer {
 	v := &votingConfiguration{
 		Name:              c.text("name"),

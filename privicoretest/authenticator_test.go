@@ -10,6 +10,7 @@ import (
 )
 
 func TestAuthenticators(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t), "alice")
 	pending, id := c.device("watch"), c.approved("phone")
 	assert.Equal(t, `["rejected","verified_authenticator.device_not_approved"]`,
@@ -33,6 +34,7 @@ func TestAuthenticators(t *testing.T) {
 }
 
 func TestVotingSettings(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithProfile("bob", password))
 	c := login(t, s, "alice")
 	const defaults = `{"quorumSize":1,"strategy":"consensus","strategy_params":"51","timeLimit":60,"numberOfAttempts":1}`
@@ -49,6 +51,7 @@ func TestVotingSettings(t *testing.T) {
 }
 
 func TestVotingSettingsRefuse(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t), "alice")
 	for path, field := range map[string]string{
 		"/verified-authenticator/set-quorum-size":             "quorumSize",
@@ -77,6 +80,7 @@ func TestVotingSettingsRefuse(t *testing.T) {
 }
 
 func TestVotingConfigurations(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithProfile("bob", password))
 	c := login(t, s, "alice")
 	register := func(body string) string {
@@ -121,6 +125,7 @@ func TestVotingConfigurations(t *testing.T) {
 }
 
 func TestVotingConfigurationRefuses(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t), "alice")
 	for field, bodies := range map[string][]string{
 		"name": {`{"timeLimit":60,"strategy":"unanimous","deviceIdentifiers":[]}`,

@@ -28,25 +28,27 @@ type call struct {
 
 	application *application // whose credentials were sent
 
+	undo func() // takes back what the call did ahead of its command, or nil
+
 	params map[string]any // string, json.Number, bool, nil, []any, map[string]any
 }
 
-// path is the parameter in the path.
+// path returns the parameter in the path.
 func (c *call) path() string { return c.request.PathValue(c.op.PathParameter()) }
 
-// text is a parameter that is a string, or "".
+// text returns a parameter that is a string, or "".
 func (c *call) text(name string) string {
 	value, _ := c.params[name].(string)
 	return value
 }
 
-// number is a parameter that was checked to be one, or 0.
+// number returns a parameter that was checked to be a number, or 0.
 func (c *call) number(name string) int {
 	n, _ := whole(c.params[name])
 	return n
 }
 
-// texts is a parameter that was checked to be a list of strings.
+// texts returns a parameter that was checked to be a list of strings.
 func (c *call) texts(name string) []string {
 	list, _ := c.params[name].([]any)
 	values := make([]string, 0, len(list))
@@ -57,7 +59,7 @@ func (c *call) texts(name string) []string {
 	return values
 }
 
-// ids is texts for UUIDs, as the server writes them.
+// ids returns a list of UUIDs in lower case, as the server writes them.
 func (c *call) ids(name string) []string {
 	ids := c.texts(name)
 	for i := range ids {
@@ -66,7 +68,7 @@ func (c *call) ids(name string) []string {
 	return ids
 }
 
-// has tells whether a parameter was given. A null in JSON is none.
+// has reports whether a parameter was given. A null in JSON does not count.
 func (c *call) has(name string) bool { return c.params[name] != nil }
 
 // decode reads the parameters from where the operation expects them.
@@ -91,7 +93,7 @@ func (c *call) decode() *answer {
 }
 
 func (c *call) decodeForm() *answer {
-	// Nothing is an empty form, whatever it is called.
+	// No body is an empty form, whatever the Content-Type says.
 	if len(c.body) > 0 {
 		if refusal := c.expect("application/x-www-form-urlencoded"); refusal != nil {
 			return refusal
@@ -120,8 +122,8 @@ func (c *call) decodeJSON() *answer {
 	return nil
 }
 
-// decodeNothing lets through the empty bodies that clients send where there
-// are no parameters.
+// decodeNothing accepts the empty bodies that clients send to an operation
+// without parameters.
 func (c *call) decodeNothing() *answer {
 	switch string(bytes.TrimSpace(c.body)) {
 	case "", "{}", "[]", "null", `""`:
@@ -130,6 +132,7 @@ func (c *call) decodeNothing() *answer {
 	return malformed("There are no parameters here.")
 }
 
+// expect refuses a request with another Content-Type.
 func (c *call) expect(mediaType string) *answer {
 	sent, _, _ := mime.ParseMediaType(c.request.Header.Get("Content-Type"))
 	if sent == mediaType {
@@ -141,8 +144,9 @@ func (c *call) expect(mediaType string) *answer {
 	return malformed("The Content-Type must be " + mediaType + ", not " + sent + ".")
 }
 
-// listed turns a form into parameters: name[] is a list, anything else is one
-// value, or a list if it came more than once, which no rule for one accepts.
+// listed turns a form into parameters. A name that ends in [] gives a list, any
+// other name a single value. A name that came more than once gives a list too,
+// which the rules for a single value refuse.
 func listed(form url.Values) map[string]any {
 	params := make(map[string]any, len(form))
 	for name, values := range form {
@@ -159,7 +163,7 @@ func listed(form url.Values) map[string]any {
 	return params
 }
 
-// check holds the parameters against the operation's fields.
+// check returns what is wrong with the parameters.
 func (c *call) check(ep endpoint) []problem {
 	var problems []problem
 	known := make(map[string]bool, len(ep.fields))
@@ -187,7 +191,7 @@ func whole(value any) (int, bool) {
 		return int(n), err == nil
 	}
 	n, ok := wholeNumber(value)
-	return int(n), ok && int64(int32(n)) == n
+	return int(n), ok && n >= math.MinInt32 && n <= math.MaxInt32
 }
 
 // wholeNumber reads an integer from a JSON number, which may be written as 7.0.
@@ -199,7 +203,7 @@ func wholeNumber(value any) (int64, bool) {
 	if n, err := number.Int64(); err == nil {
 		return n, true
 	}
-	const exact = 1 << 53 // up to here a float64 is
+	const exact = 1 << 53 // a float64 holds every whole number below
 	f, err := number.Float64()
 	return int64(f), err == nil && f == math.Trunc(f) && math.Abs(f) < exact
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -22,6 +23,7 @@ const password = "correct horse"
 // client is a foreign client: it knows net/http and the contract.
 type client struct {
 	t     *testing.T
+	via   http.RoundTripper
 	base  string
 	token string
 }
@@ -45,8 +47,25 @@ func serve(t *testing.T, opts ...privicoretest.Option) *privicoretest.Server {
 	return privicoretest.NewServer(t, opts...)
 }
 
-// anonymous is a client without a token.
-func anonymous(t *testing.T, s *privicoretest.Server) client { return client{t: t, base: s.URL} }
+// bubble runs a test where time passes at once. It runs in parallel to others.
+func bubble(t *testing.T, test func(t *testing.T)) {
+	t.Parallel()
+	synctest.Test(t, test)
+}
+
+// serveInMemory is serve for a test in a bubble.
+func serveInMemory(t *testing.T, opts ...privicoretest.Option) *privicoretest.Server {
+	t.Helper()
+	return serve(t, append(opts, privicoretest.WithMemoryNetwork())...)
+}
+
+// anonymous is a client without a token. Each of its requests goes over a
+// connection of its own, so that none is sent again by net/http.
+func anonymous(t *testing.T, s *privicoretest.Server) client {
+	transport := s.Client().Transport.(*http.Transport).Clone()
+	transport.DisableKeepAlives = true
+	return client{t: t, via: transport, base: s.URL}
+}
 
 // login is a client with a fresh token.
 func login(t *testing.T, s *privicoretest.Server, username string) client {
@@ -65,13 +84,11 @@ func (c client) try(method, path, contentType, body string) (answer, error) {
 	if c.token != "" {
 		request.Header.Set("X-DPT-AUTHORIZATION", c.token)
 	}
-	return exchange(request)
+	return c.do(request)
 }
 
-// exchange sends a request over a connection of its own.
-func exchange(request *http.Request) (answer, error) {
-	transport := &http.Transport{DisableKeepAlives: true}
-	response, err := transport.RoundTrip(request)
+func (c client) do(request *http.Request) (answer, error) {
+	response, err := c.via.RoundTrip(request)
 	if err != nil {
 		return answer{}, err
 	}

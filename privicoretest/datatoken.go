@@ -17,7 +17,7 @@ const (
 	inlineLimit = 50 << 10
 )
 
-// vault is the part of the state that has to do with data.
+// vault is the part of the state for data.
 type vault struct {
 	spaces    map[string]*space     // by temporary token
 	streams   map[string]*space     // by upload token
@@ -37,7 +37,7 @@ func newVault() vault {
 	}
 }
 
-// space is reserved for data that is to come, under a temporary token.
+// space is a reservation for data. A temporary token stands for it.
 type space struct {
 	token, stream string
 	owner         *profile
@@ -54,13 +54,13 @@ type dataToken struct {
 	fileName  string
 	extension string
 	path      string
-	size      int64 // of the plaintext, as its owner says
+	size      int64 // of the plaintext, as its owner gave it
 	created   time.Time
 	meta      map[string]string // "data.type" and the like
 	payload   *payload
 }
 
-// lasting is how long a ttl, a time limit or a single-use token lives.
+// lasting returns how long d lasts at the speed of the server.
 func (s *state) lasting(d time.Duration) time.Duration {
 	return time.Duration(float64(d) / s.config.speed)
 }
@@ -89,7 +89,7 @@ func reserve(s *state, c *call) answer {
 	})
 }
 
-// release ends a temporary token, and with it data that was not committed.
+// release ends a temporary token and removes data that was not committed.
 func (s *state) release(sp *space) {
 	delete(s.vault.spaces, sp.token)
 	delete(s.vault.streams, sp.stream)
@@ -99,8 +99,8 @@ func (s *state) release(sp *space) {
 	}
 }
 
-// space finds a temporary token that lives. Those of other profiles do not
-// exist for it.
+// space returns the space of a profile's temporary token, or nil. A profile
+// cannot see the tokens of others.
 func (s *state) space(p *profile, token string) *space {
 	sp := s.vault.spaces[token]
 	if sp == nil || sp.owner != p {
@@ -109,7 +109,7 @@ func (s *state) space(p *profile, token string) *space {
 	return sp
 }
 
-// dataToken finds a permanent token in the same way.
+// dataToken returns a profile's permanent token, or nil.
 func (s *state) dataToken(p *profile, token string) *dataToken {
 	t := s.vault.tokens[token]
 	if t == nil || t.owner != p {
@@ -135,11 +135,7 @@ func retrieveTemporary(s *state, c *call) answer {
 	if !ok || s.vault.spaces[sp.token] != sp {
 		return noToken()
 	}
-	stream := sp.stream
-	if !s.config.bareStream {
-		stream = s.vault.uploadURL + "/?auth=" + sp.stream
-	}
-	return value(map[string]string{"token": sp.token, "stream": stream})
+	return value(map[string]string{"token": sp.token, "stream": s.streamAddress(sp)})
 }
 
 func exchange(s *state, c *call) answer {
@@ -194,7 +190,8 @@ func configureFileMeta(s *state, c *call) answer {
 }
 
 // onDataToken accepts a command about the permanent token in that parameter,
-// or answers 404. The effect runs only if the token is not deleted by then.
+// or answers 404. The effect does not run if the token is deleted in the
+// meantime.
 func (s *state) onDataToken(c *call, parameter string, effect func(*dataToken) outcome) answer {
 	t := s.dataToken(c.profile, c.text(parameter))
 	if t == nil {
@@ -255,7 +252,8 @@ func updateDataToken(s *state, c *call) answer {
 	})
 }
 
-// describe applies changes to what is known of a token.
+// describe applies changes to the meta of a token and to the fields that depend
+// on it.
 func (t *dataToken) describe(changes map[string]string) {
 	maps.Copy(t.meta, changes)
 	if name, ok := changes["file.fileName"]; ok {

@@ -23,8 +23,8 @@ var fileMetaFields = []field{
 	{"path", given},
 }
 
-// given is a string that has to be there but may be empty: a file may have no
-// extension.
+// given is a rule for a required string that may be empty, such as the
+// extension of a file.
 func given(value any, given bool) string {
 	if !given {
 		return missing
@@ -35,7 +35,7 @@ func given(value any, given bool) string {
 	return ""
 }
 
-// byteCount is a number of bytes, which may be larger than other numbers.
+// byteCount is a rule for a number of bytes, which may exceed 32 bits.
 func byteCount(value any, given bool) string {
 	if why := text(value, given); why != "" {
 		return why
@@ -46,7 +46,7 @@ func byteCount(value any, given bool) string {
 	return ""
 }
 
-// inline is a payload that travels in a parameter. It may be empty.
+// inline is a rule for a payload in base64. It may be empty.
 func inline(value any, isGiven bool) string {
 	if why := given(value, isGiven); why != "" {
 		return why
@@ -61,7 +61,8 @@ func inline(value any, isGiven bool) string {
 	return ""
 }
 
-// metaObject is what is told of data in JSON: three groups of names.
+// metaObject is a rule for the meta of data in JSON: an object of up to three
+// groups.
 func metaObject(value any, given bool) string {
 	groups, ok := object(value)
 	if !ok {
@@ -80,8 +81,9 @@ func metaObject(value any, given bool) string {
 	return ""
 }
 
-// freeMeta is what a form tells of data, in any form: meta with JSON or with a
-// text, or meta[a][b] as PHP writes it.
+// freeMeta returns the meta of data in a form, as "a.b". A form has it as JSON
+// in meta, or as meta[a][b], which is how PHP writes it. Other text in meta is
+// ignored.
 func freeMeta(params map[string]any) map[string]string {
 	meta := make(map[string]string)
 	for name, v := range params {
@@ -99,7 +101,7 @@ func freeMeta(params map[string]any) map[string]string {
 	return meta
 }
 
-// flatten writes nested objects as "a.b", without what is null.
+// flatten copies nested objects under names like "a.b". It leaves out nulls.
 func flatten(into map[string]string, prefix string, from map[string]any) {
 	for name, v := range from {
 		if v == nil {

@@ -17,7 +17,7 @@ type page struct {
 }
 
 type pageMeta struct {
-	Count   int `json:"count"` // of all that match, on any page
+	Count   int `json:"count"` // of all tokens that match, on any page
 	Page    int `json:"page"`
 	PerPage int `json:"perPage"`
 }
@@ -27,8 +27,8 @@ const (
 	maxPerPage     = 100
 )
 
-// filters are the query parameters that narrow a list, with what they are held
-// against.
+// filters has, for each query parameter that filters a list, the value of a token
+// that it is compared with.
 var filters = map[string]func(*dataToken) string{
 	"filters[meta.file.fileName]":  func(t *dataToken) string { return t.fileName },
 	"filters[meta.file.extension]": func(t *dataToken) string { return t.extension },
@@ -68,7 +68,7 @@ func listDataTokens(s *state, c *call) answer {
 	return value(list)
 }
 
-// wants tells whether a token passes the call's filters.
+// wants reports whether a token passes the filters of the call.
 func (c *call) wants(t *dataToken) bool {
 	for name, of := range filters {
 		if c.has(name) && c.text(name) != of(t) {

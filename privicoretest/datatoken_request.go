@@ -20,15 +20,15 @@ const (
 	downloadLifetime = time.Minute
 )
 
-// requestData answers with two ids: of the command, and of the message that
-// will carry the data.
+// requestData answers with two ids: the command's, and that of the message with
+// the data.
 func requestData(s *state, c *call) answer {
 	request := newID()
 	a := s.onDataToken(c, "token", func(t *dataToken) outcome {
 		if !c.profile.hasStorage() {
 			return rejected(noStorage)
 		}
-		// Not before the acknowledgement of the command.
+		// The outcome of the command is sent first.
 		s.later(0, func() { s.deliver(t, request) })
 		return succeeded("data_token.data_requested")
 	})
@@ -42,7 +42,7 @@ func requestData(s *state, c *call) answer {
 	return a
 }
 
-// deliver pushes the data, or the way to it, to the owner's connections.
+// deliver sends the data, or where to download it, to the owner's connections.
 func (s *state) deliver(t *dataToken, request string) {
 	if s.vault.tokens[t.token] != t {
 		return
@@ -56,7 +56,7 @@ func (s *state) deliver(t *dataToken, request string) {
 		answer(outputText, "The data is being prepared.")
 		s.later(s.config.latency, func() {
 			if s.vault.tokens[t.token] == t {
-				answer(outputURL, s.vault.downloadURL+"/?auth="+s.offer(t.payload))
+				answer(outputURL, s.downloadAddress(s.offer(t.payload)))
 			}
 		})
 		return
@@ -71,7 +71,7 @@ func (s *state) deliver(t *dataToken, request string) {
 	s.push(t.owner, streamMessage, map[string]any{"requestId": request, "streamUrl": s.vault.downloadURL + "/"})
 }
 
-// offer makes a token that downloads the payload once and soon.
+// offer returns a token that downloads the payload once, within a minute.
 func (s *state) offer(p *payload) (token string) {
 	token = rand.Text()
 	s.vault.downloads[token] = p

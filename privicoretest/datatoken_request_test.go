@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -48,6 +49,7 @@ func (c client) downloadURL(ws socket, token string) string {
 }
 
 func TestRequestDataDocumented(t *testing.T) {
+	t.Parallel()
 	s := serve(t, withStorage(), privicoretest.WithProfile("bob", password))
 	c := login(t, s, "alice")
 	token := c.stored("a", "txt", []byte("abc"))
@@ -66,19 +68,20 @@ func TestRequestDataDocumented(t *testing.T) {
 	assert.JSONEq(t, `{"data":{"type":"X-DPT-CAB-REQUEST-ID","id":"`+request+`","data_context":"test","output_type":0,"body":"The data is being prepared."}}`, ws.read())
 	ready := ws.delivery()
 	target, _ := ready.Body.(string)
-	assert.Regexp(t, `^http://127\.0\.0\.1:\d+/\?auth=\w{20,}$`, target)
-	assert.True(t, strings.HasPrefix(target, s.DownloadURL+"/"))
+	assert.Regexp(t, `^127\.0\.0\.1:\d+/\?auth=\w{20,}$`, target)
+	assert.True(t, strings.HasPrefix(fileURL(target), s.DownloadURL+"/"))
 	assert.Equal(t, []any{"X-DPT-CAB-REQUEST-ID", request, "test", 1}, []any{ready.Type, ready.ID, ready.DataContext, *ready.OutputType})
-	got := download(t, target)
+	got := c.download(target)
 	assert.Equal(t, "abc", got.body)
 	assert.Equal(t, "3", got.header.Get("Content-Length"))
-	assert.Equal(t, 401, download(t, target).status, "used")
+	assert.Equal(t, 401, c.download(target).status, "used")
 
 	s.Push("bob", "the first")
 	assert.Equal(t, `"the first"`, bob.read())
 }
 
 func TestRequestDataObserved(t *testing.T) {
+	t.Parallel()
 	s := serve(t, withStorage(), privicoretest.WithDialect(privicoretest.Observed))
 	c := login(t, s, "alice")
 	ws := joined(t, s, c)
@@ -92,10 +95,10 @@ func TestRequestDataObserved(t *testing.T) {
 	c.exchange(token, largest)
 	small := commit(token)
 	token, stream := c.reserved()
-	upload(t, stream, string(largest))
+	c.upload(stream, string(largest))
 	streamed := commit(token)
 	token, stream = c.reserved()
-	upload(t, stream, string(largest)+"x")
+	c.upload(stream, string(largest)+"x")
 	large := commit(token)
 
 	for _, token := range []string{small, streamed} {
@@ -114,10 +117,11 @@ func TestRequestDataObserved(t *testing.T) {
 	assert.Equal(t, 1, *d.OutputType)
 	assert.Equal(t, a.header.Get("X-DPT-CAB-REQUEST-ID"), d.ID)
 	assert.Equal(t, delivery{Type: "STREAM-READY", RequestID: d.ID, StreamURL: s.DownloadURL + "/"}, ready)
-	assert.Equal(t, string(largest)+"x", download(t, ready.StreamURL+"?auth="+d.Body.(string)).body)
+	assert.Equal(t, string(largest)+"x", c.download(ready.StreamURL+"?auth="+d.Body.(string)).body)
 }
 
 func TestRequestDataIDs(t *testing.T) {
+	t.Parallel()
 	s := serve(t, withStorage())
 	c := login(t, s, "alice")
 	token := c.stored("a", "txt", []byte("abc"))
@@ -131,20 +135,28 @@ func TestRequestDataIDs(t *testing.T) {
 	assert.Equal(t, `["data_token.data_requested"]`, c.outcome(a))
 }
 
-func TestDownloadsExpireAndDieWithTheirData(t *testing.T) {
-	s := serve(t, withStorage(), privicoretest.WithSpeed(600))
+func TestDownloadsExpire(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := serveInMemory(t, withStorage(), privicoretest.WithSpeed(60)) // a minute in a second
+		c := login(t, s, "alice")
+		ws := joined(t, s, c)
+		token := c.stored("a", "txt", []byte("abc"))
+		good, late := c.downloadURL(ws, token), c.downloadURL(ws, token)
+		time.Sleep(900 * time.Millisecond)
+		assert.Equal(t, 200, c.download(good).status)
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, 401, c.download(late).status)
+	})
+}
+
+func TestDownloadsDieWithTheirData(t *testing.T) {
+	t.Parallel()
+	s := serve(t, withStorage())
 	c := login(t, s, "alice")
 	ws := joined(t, s, c)
 	token := c.stored("a", "txt", []byte("abc"))
-	expired, began := c.downloadURL(ws, token), time.Now()
 	deleted := c.downloadURL(ws, token)
 	c.outcome(c.post("/data-token/delete-data", "token", token))
-	assert.Equal(t, 401, download(t, deleted).status)
-
-	token = c.stored("a", "txt", []byte("abc"))
-	late := c.downloadURL(ws, token)
-	// The offers end in the order they were made, this one after 100 ms.
-	require.Eventually(t, func() bool { return time.Since(began) > 500*time.Millisecond }, 5*time.Second, 10*time.Millisecond)
-	assert.Equal(t, 401, download(t, expired).status)
-	assert.Equal(t, 401, download(t, late).status)
+	assert.Equal(t, 401, c.download(deleted).status)
 }

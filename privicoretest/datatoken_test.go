@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -66,6 +67,7 @@ func (c client) list(query string) (names []string, meta string) {
 func withStorage() privicoretest.Option { return privicoretest.WithStorageDevices(3) }
 
 func TestStoreInline(t *testing.T) {
+	t.Parallel()
 	s := serve(t, withStorage(), privicoretest.WithProfile("bob", password))
 	c := login(t, s, "alice")
 	reservation := c.post("/data-token/reserve-token-space", "context", "invoices", "ttl", "240", "meta", "anything")
@@ -74,7 +76,7 @@ func TestStoreInline(t *testing.T) {
 	temporary := c.get(path)
 	token := temporary.field(t, "token")
 	assert.Regexp(t, `^tmp-`, token)
-	assert.Regexp(t, `^http://127\.0\.0\.1:\d+/\?auth=\w{20,}$`, temporary.field(t, "stream"))
+	assert.Regexp(t, `^127\.0\.0\.1:\d+\?auth=\w{20,}$`, temporary.field(t, "stream"))
 	assert.Equal(t, temporary.body, c.get(path).body, "again")
 	assert.Equal(t, 404, login(t, s, "bob").get(path).status)
 
@@ -103,6 +105,7 @@ func TestStoreInline(t *testing.T) {
 }
 
 func TestStoreObserved(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t, withStorage(), privicoretest.WithDialect(privicoretest.Observed), privicoretest.WithBareStreamToken()), "alice")
 	token, stream := c.reserved()
 	assert.Regexp(t, `^\w{20,}$`, stream)
@@ -111,6 +114,7 @@ func TestStoreObserved(t *testing.T) {
 }
 
 func TestReserveRefuses(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t, withStorage()), "alice")
 	for field, values := range map[string][]string{"context": {"", " "}, "ttl": {"0", "-1", "241", "300", "x", "1.5"}} {
 		for _, v := range values {
@@ -126,6 +130,7 @@ func TestReserveRefuses(t *testing.T) {
 }
 
 func TestTemporaryTokenIsNotThere(t *testing.T) {
+	t.Parallel()
 	s := serve(t, withStorage())
 	c := login(t, s, "alice")
 	status := func(id string) int { return c.get("/data-token/retrieve-temporary-data-token/" + id).status }
@@ -141,24 +146,33 @@ func TestTemporaryTokenIsNotThere(t *testing.T) {
 }
 
 func TestTemporaryTokenExpires(t *testing.T) {
-	// A minute in 300 ms, and five of them unless the reservation says so.
-	s := serve(t, withStorage(), privicoretest.WithSpeed(200))
-	c := login(t, s, "alice")
-	a := c.post("/data-token/reserve-token-space", "context", "x", "ttl", "1")
-	c.outcome(a)
-	path := "/data-token/retrieve-temporary-data-token/" + a.id(t)
-	temporary := c.get(path)
-	token, stream := temporary.field(t, "token"), temporary.field(t, "stream")
-	c.exchange(token, []byte("abc"))
-	longer, _ := c.reserved()
-	require.Eventually(t, func() bool { return c.get(path).status == 404 }, 5*time.Second, time.Millisecond)
-	assert.Equal(t, 404, c.commit(token, "a", "txt", 3).status, "with its data")
-	assert.Equal(t, 401, upload(t, stream, "abc").status)
-	assert.Equal(t, 404, c.post("/data-token/exchange-data-for-token", "temporaryTokenSpace", token, "data", "YWJj").status)
-	assert.NotContains(t, c.exchange(longer, []byte("x")), "rejected")
+	bubble(t, func(t *testing.T) {
+		s := serveInMemory(t, withStorage())
+		c := login(t, s, "alice")
+		a := c.post("/data-token/reserve-token-space", "context", "x", "ttl", "1")
+		c.outcome(a)
+		path := "/data-token/retrieve-temporary-data-token/" + a.id(t)
+		temporary := c.get(path)
+		token, stream := temporary.field(t, "token"), temporary.field(t, "stream")
+		c.exchange(token, []byte("abc"))
+		longer, _ := c.reserved() // for five minutes, the default
+		time.Sleep(59 * time.Second)
+		assert.Equal(t, 200, c.get(path).status)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		assert.Equal(t, 404, c.get(path).status)
+		assert.Equal(t, 404, c.commit(token, "a", "txt", 3).status, "with its data")
+		assert.Equal(t, 401, c.upload(stream, "abc").status)
+		assert.Equal(t, 404, c.post("/data-token/exchange-data-for-token", "temporaryTokenSpace", token, "data", "YWJj").status)
+		time.Sleep(3*time.Minute + 50*time.Second)
+		assert.NotContains(t, c.exchange(longer, []byte("x")), "rejected")
+		time.Sleep(10 * time.Second)
+		assert.Equal(t, 404, c.commit(longer, "a", "txt", 1).status)
+	})
 }
 
 func TestExchangeLimits(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t, withStorage()), "alice")
 	token, _ := c.reserved()
 	for _, data := range []string{" ", "%%%", "YWJ", encode(make([]byte, 51201))} {
@@ -181,6 +195,7 @@ func TestExchangeLimits(t *testing.T) {
 }
 
 func TestEmptyData(t *testing.T) {
+	t.Parallel()
 	for _, dialect := range []privicoretest.Dialect{privicoretest.Documented, privicoretest.Observed} {
 		s := serve(t, withStorage(), privicoretest.WithDialect(dialect))
 		c := login(t, s, "alice")
@@ -200,10 +215,10 @@ func TestEmptyData(t *testing.T) {
 		c.post("/data-token/request-data", "token", permanent)
 		d := ws.delivery()
 		if dialect == privicoretest.Observed {
-			assert.Equal(t, "", d.Body)
+			assert.Empty(t, d.Body)
 			continue
 		}
-		got := download(t, ws.delivery().Body.(string))
+		got := c.download(ws.delivery().Body.(string))
 		assert.Equal(t, 200, got.status)
 		assert.Empty(t, got.body)
 	}
@@ -211,6 +226,7 @@ func TestEmptyData(t *testing.T) {
 
 // PHP writes an empty object as [], and a client with optional fields null.
 func TestMetaOfUpdates(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t, withStorage()), "alice")
 	token := c.stored("a", "txt", []byte("abc"))
 	update := func(meta string) answer {
@@ -229,6 +245,7 @@ func TestMetaOfUpdates(t *testing.T) {
 }
 
 func TestDataNeedsStorage(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	c := login(t, s, "alice")
 	reserve := func() answer { return c.post("/data-token/reserve-token-space", "context", "x") }
@@ -241,7 +258,7 @@ func TestDataNeedsStorage(t *testing.T) {
 	c.outcome(c.post("/storage/remove", "deviceIdentifier", id))
 	assert.Equal(t, `["rejected","storage.device_required"]`, c.outcome(reserve()))
 	assert.Equal(t, `["rejected","storage.device_required"]`, c.exchange(token, []byte("abc")))
-	refused := upload(t, stream, "abc")
+	refused := c.upload(stream, "abc")
 	assert.Equal(t, 422, refused.status)
 	assert.Contains(t, refused.body, "storage device")
 	assert.Equal(t, `["rejected","storage.device_required"]`,
@@ -251,10 +268,11 @@ func TestDataNeedsStorage(t *testing.T) {
 
 	c.outcome(c.post("/storage/register", "deviceIdentifier", id))
 	assert.Equal(t, `["data_token.data_requested"]`, c.outcome(c.post("/data-token/request-data", "token", dataToken)))
-	assert.Equal(t, 200, upload(t, stream, "abc").status, "a refused upload does not use the token up")
+	assert.Equal(t, 200, c.upload(stream, "abc").status, "a refused upload does not use the token up")
 }
 
 func TestListDataTokens(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t, withStorage()), "alice")
 	for i := range 25 {
 		c.stored(fmt.Sprint("file ", i), []string{"txt", "pdf"}[i%2], []byte("x"))
@@ -296,6 +314,7 @@ func TestListDataTokens(t *testing.T) {
 }
 
 func TestUpdateAndDelete(t *testing.T) {
+	t.Parallel()
 	s := serve(t, withStorage(), privicoretest.WithProfile("bob", password))
 	c := login(t, s, "alice")
 	token := c.stored("a", "txt", []byte("abc"))

@@ -18,10 +18,10 @@ const (
 	deviceRemoved deviceStatus = "removed"
 )
 
-// device belongs to a profile for good, also after its removal.
+// device belongs to a profile, also after its removal.
 type device struct {
 	id            string
-	profileID     string // of the device's own profile, not its owner's
+	profileID     string // of the device's own profile, which is not its owner's
 	owner         *profile
 	name          string
 	status        deviceStatus
@@ -31,7 +31,7 @@ type device struct {
 	configuration map[string]any // once it is approved
 }
 
-// identity is what the API tells of a device by its registration.
+// identity is a device in the answer to Device.RetrieveIdentifier.
 type identity struct {
 	DeviceIdentifier string `json:"deviceIdentifier"`
 	ProfileID        string `json:"profileId"`
@@ -50,7 +50,8 @@ func (s *state) identity(d *device) identity {
 	return identity{d.id, d.profileID, d.status == approved, s.timestamp(d.created)}
 }
 
-// deviceRecords lists a profile's devices in the order they were registered.
+// deviceRecords returns the devices of a profile for which include returns true,
+// in the order of their registration. It leaves out removed ones.
 func (s *state) deviceRecords(p *profile, include func(*device) bool) []deviceRecord {
 	records := []deviceRecord{}
 	for _, d := range p.devices {
@@ -61,8 +62,8 @@ func (s *state) deviceRecords(p *profile, include func(*device) bool) []deviceRe
 	return records
 }
 
-// device finds a profile's device, removed or not. Those of other profiles do
-// not exist for it.
+// device returns a profile's device, removed or not, or nil. A profile cannot
+// see the devices of others.
 func (s *state) device(p *profile, id string) *device {
 	d := s.devices[strings.ToLower(id)]
 	if d == nil || d.owner != p {
@@ -76,7 +77,7 @@ func noDevice() answer {
 }
 
 // onDevice accepts a command about the device that the call names, or answers
-// 404. The effect runs only if the device is not removed by then.
+// 404. The effect does not run if the device is removed in the meantime.
 func (s *state) onDevice(c *call, effect func(*device) outcome) answer {
 	d := s.device(c.profile, c.text("deviceIdentifier"))
 	if d == nil {
@@ -157,7 +158,7 @@ func rejectDevice(s *state, c *call) answer {
 	})
 }
 
-// newConfiguration is what a device needs to connect.
+// newConfiguration returns what a device needs to connect.
 func newConfiguration(id string) map[string]any {
 	return map[string]any{
 		"device-identifier": id,
@@ -170,8 +171,8 @@ func newConfiguration(id string) map[string]any {
 	}
 }
 
-// deviceConfiguration serves both forms: the identifier is in the path or in
-// the form.
+// deviceConfiguration serves both operations that retrieve a configuration. One
+// has the identifier in the path, the other in the form.
 func deviceConfiguration(s *state, c *call) answer {
 	id := c.text("deviceIdentifier")
 	if c.op == operation.DeviceConfiguration {

@@ -13,6 +13,7 @@ import (
 )
 
 func TestDeviceRegistration(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t), "alice")
 	assert.Equal(t, "[]", c.get("/device/retrieve-profile-devices").body)
 	requested := c.post("/device/request-unique-identifier", "deviceName", "Ada's phone & co")
@@ -34,6 +35,7 @@ func TestDeviceRegistration(t *testing.T) {
 }
 
 func TestRetrieveIdentifierRefuses(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithProfile("bob", password))
 	c := login(t, s, "alice")
 	s.Next("Device.RequestIdentifier", privicoretest.Fault{Latency: 1 << 60})
@@ -60,6 +62,7 @@ func TestRetrieveIdentifierRefuses(t *testing.T) {
 }
 
 func TestDeviceLife(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t), "alice")
 	id := c.device("phone")
 	run := func(path string) string { return c.outcome(c.post(path, "deviceIdentifier", id)) }
@@ -88,6 +91,7 @@ func TestDeviceLife(t *testing.T) {
 }
 
 func TestRejectedDevice(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t), "alice")
 	id := c.device("phone")
 	run := func(path string) string { return c.outcome(c.post(path, "deviceIdentifier", id)) }
@@ -99,6 +103,7 @@ func TestRejectedDevice(t *testing.T) {
 }
 
 func TestDeviceConfiguration(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t), "alice")
 	id := c.approved("phone")
 	a := c.get("/device/retrieve-device-configuration/" + id)
@@ -112,6 +117,7 @@ func TestDeviceConfiguration(t *testing.T) {
 }
 
 func TestDeviceIdentifierIsChecked(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithProfile("bob", password))
 	alice, bob := login(t, s, "alice"), login(t, s, "bob")
 	id := alice.approved("phone")

@@ -7,47 +7,49 @@ import (
 	"time"
 )
 
-// Fault is what happens to one call instead of, or besides, the usual. The
-// fields combine; the zero value changes nothing.
+// Fault changes what happens to one call. The fields combine; the zero value
+// changes nothing.
 type Fault struct {
-	// Delay passes before anything else happens.
+	// Delay is the time before anything else happens.
 	Delay time.Duration
 
-	// Status, with Header and Body, is answered and nothing is carried out.
-	// Body goes out as it is, as JSON if it is JSON and Header says nothing.
+	// Status, with Header and Body, is the answer, and the call is not carried
+	// out. Body is sent as it is. If it is valid JSON and Header has no
+	// Content-Type, that is application/json.
 	Status int
 	Header http.Header
 	Body   string
 
-	// Drop closes the connection without an answer; nothing is carried out.
+	// Drop closes the connection without an answer, and the call is not
+	// carried out.
 	Drop bool
 
-	// AfterEffect makes Status or Drop come after the call was carried out:
-	// the caller cannot know that it was.
+	// AfterEffect makes Status or Drop come after the call was carried out.
+	// The caller cannot know that it was.
 	AfterEffect bool
 
-	// Reject lets the command be accepted and then fail with these messages,
-	// without an effect. This and what follows is for commands only.
+	// Reject makes the command end as rejected, with these messages and
+	// without an effect. Reject and the fields after it are for commands only.
 	Reject []string
 
-	// Latency replaces the server's. A negative one finishes the command
-	// before its 202 is sent.
+	// Latency replaces the latency of the server. With a negative one the
+	// command finishes before its 202 is sent.
 	Latency time.Duration
 
-	// NoID leaves the id out of the 202: no header and no body.
+	// NoID leaves the id out of the 202, which has neither header nor body.
 	NoID bool
 
-	// IDShape replaces the server's.
+	// IDShape replaces the place of the id in the 202.
 	IDShape IDShape
 
-	// Ack is for the messages about the command on the WebSocket channel.
+	// Ack changes the messages about the command on the WebSocket channel.
 	Ack Ack
 }
 
-// replaces tells that the caller does not get the call's own answer.
+// replaces reports whether the caller gets another answer than the call's own.
 func (f *Fault) replaces() bool { return f.Drop || f.Status != 0 }
 
-// answer sends what replaces the call's own answer.
+// answer sends the answer that replaces the call's own.
 func (f *Fault) answer(w http.ResponseWriter) {
 	if f.Drop {
 		drop(w)
@@ -63,7 +65,7 @@ func (f *Fault) answer(w http.ResponseWriter) {
 	io.WriteString(w, f.Body)
 }
 
-// drop closes the connection under the answer.
+// drop closes the connection without an answer.
 func drop(w http.ResponseWriter) {
 	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 		conn.Close()

@@ -1,57 +1,22 @@
 package privicoretest
 
 import (
-	"context"
 	"errors"
 	"io"
-	"log"
-	"net"
 	"net/http"
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/privicore/privicore-go/internal/operation"
 )
 
-// listenFiles opens the two file servers, on free ports of the host that REST
-// is on. They serve once serveFiles is called.
-func (s *Server) listenFiles(host string) (err error) {
-	var listeners [2]net.Listener
-	for i := range listeners {
-		if listeners[i], err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
-			if i > 0 {
-				listeners[0].Close()
-			}
-			return err
-		}
-	}
-	s.UploadURL = "http://" + reachable(listeners[0].Addr())
-	s.DownloadURL = "http://" + reachable(listeners[1].Addr())
-	s.state.vault.uploadURL, s.state.vault.downloadURL = s.UploadURL, s.DownloadURL
-	for i, handler := range []http.Handler{
-		s.fileServer(operation.DataTokenUpload, s.upload),
-		s.fileServer(operation.DataTokenDownload, s.download),
-	} {
-		server := &http.Server{
-			Handler:           s.whileOpen(handler),
-			BaseContext:       func(net.Listener) context.Context { return s.stopped },
-			ReadHeaderTimeout: 10 * time.Second,
-			ErrorLog:          log.New(io.Discard, "", 0),
-		}
-		s.files[i] = server
-		s.running.Go(func() { server.Serve(listeners[i]) })
-	}
-	return nil
-}
-
-// transfer carries out a call of a file server. It answers by itself if it
-// returns nil.
+// transfer carries out a call of a file server. It returns nil if it has
+// answered itself.
 type transfer func(w http.ResponseWriter, r *http.Request, fault Fault) *answer
 
-// fileServer serves one operation at the root, also where a client has put two
-// slashes there.
+// fileServer serves one operation at the root. Some clients write the root with
+// more than one slash.
 func (s *Server) fileServer(op *operation.Operation, carryOut transfer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Trim(r.URL.Path, "/") != "" {
@@ -69,7 +34,7 @@ func (s *Server) fileServer(op *operation.Operation, carryOut transfer) http.Han
 			return
 		}
 		if fault.replaces() && !fault.AfterEffect {
-			// A caller that is still sending would not see the answer.
+			// A caller that is still sending would miss the answer.
 			io.Copy(io.Discard, r.Body)
 			fault.answer(w)
 			return
@@ -85,13 +50,14 @@ func (s *Server) fileServer(op *operation.Operation, carryOut transfer) http.Han
 	})
 }
 
+// deadStream refuses a token of a file server.
 func deadStream() *answer {
 	a := refuse(http.StatusUnauthorized, "stream.unauthorized", "The token is unknown, was used or has expired.")
 	return &a
 }
 
-// upload takes the data for a temporary token. Beginning it uses the token up,
-// so what is interrupted has to start from a new reservation.
+// upload stores the data for a temporary token. It uses the upload token up when
+// it begins, so an interrupted upload needs a new reservation.
 func (s *Server) upload(w http.ResponseWriter, r *http.Request, fault Fault) *answer {
 	c := &call{op: operation.DataTokenUpload, request: r}
 	if refusal := c.expect("application/octet-stream"); refusal != nil {
@@ -113,7 +79,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request, fault Fault) *an
 	return &a
 }
 
-// takeStream uses up an upload token.
+// takeStream uses an upload token up and returns its space.
 func (s *state) takeStream(token string) (*space, *answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +94,7 @@ func (s *state) takeStream(token string) (*space, *answer) {
 	return sp, nil
 }
 
-// receive completes an upload.
+// receive completes an upload, unless its space has expired in the meantime.
 func (s *state) receive(sp *space, p *payload) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,7 +106,7 @@ func (s *state) receive(sp *space, p *payload) answer {
 	return done()
 }
 
-// download sends the data that a token stands for, once.
+// download sends the data of a download token, once.
 func (s *Server) download(w http.ResponseWriter, r *http.Request, fault Fault) *answer {
 	data, size, err := s.state.takeDownload(r.URL.Query().Get("auth"))
 	switch {
@@ -166,7 +132,7 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request, fault Fault) *
 	return nil
 }
 
-// takeDownload uses up a download token and opens what it stands for.
+// takeDownload uses a download token up and opens its data.
 func (s *state) takeDownload(token string) (io.ReadCloser, int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// payload is stored data: in memory if it came inline, in a file if it was
-// uploaded, so that a test may send more than fits into memory.
+// payload is stored data. Inline data is kept in memory. Uploaded data is kept
+// in a file, so that a test may upload more than fits into memory.
 type payload struct {
 	size int64
 	data []byte
@@ -15,14 +15,15 @@ type payload struct {
 	gone bool
 }
 
-// spool takes a payload in. It is called without the lock.
+// spool stores an upload in a file. The caller does not hold the lock, because
+// an upload may take long.
 func (s *state) spool(from io.Reader) (*payload, error) {
 	file, err := s.newFile()
 	if err != nil {
 		return nil, err
 	}
 	p := &payload{file: file.Name()}
-	// A large buffer, and no ReadFrom that would bring a small one.
+	// os.File.ReadFrom, which io.Copy prefers, has a smaller buffer.
 	p.size, err = io.CopyBuffer(struct{ io.Writer }{file}, from, make([]byte, 256<<10))
 	if closed := file.Close(); err == nil {
 		err = closed
@@ -34,8 +35,8 @@ func (s *state) spool(from io.Reader) (*payload, error) {
 	return p, nil
 }
 
-// newFile makes a file in the server's directory, and the directory if there
-// is none yet.
+// newFile creates a file in the server's directory. The first call creates the
+// directory.
 func (s *state) newFile() (*os.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,7 +50,7 @@ func (s *state) newFile() (*os.File, error) {
 	return os.CreateTemp(s.vault.directory, "payload-")
 }
 
-// removeFiles removes all payloads, when nobody uses them any more.
+// removeFiles removes the files of all payloads.
 func (s *state) removeFiles() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,7 +69,7 @@ func (p *payload) open() (io.ReadCloser, error) {
 	return os.Open(p.file)
 }
 
-// read is for payloads that are known to be small.
+// read returns the data of a payload, which should be small.
 func (p *payload) read() ([]byte, error) {
 	data, err := p.open()
 	if err != nil {
@@ -78,8 +79,8 @@ func (p *payload) read() ([]byte, error) {
 	return io.ReadAll(data)
 }
 
-// remove is called under the lock once the payload is part of the state. A
-// download that has begun still gets all of it.
+// remove deletes the data. The caller holds the lock if the payload is part of
+// the state. A download that has begun still gets all of the data.
 func (p *payload) remove() {
 	p.gone = true
 	p.data = nil

@@ -16,7 +16,7 @@ const (
 	allScopes = "all" // stands for every scope of an application
 )
 
-// oauth is the part of the state that has to do with applications.
+// oauth is the part of the state for applications.
 type oauth struct {
 	applications map[string]*application // by client id
 	codes        map[string]*grant       // by authorization code
@@ -26,7 +26,7 @@ func newOAuth() oauth {
 	return oauth{applications: make(map[string]*application), codes: make(map[string]*grant)}
 }
 
-// application may ask profiles for access.
+// application is a program that asks profiles for access.
 type application struct {
 	id               string // of the command that registered it
 	owner            *profile
@@ -39,8 +39,8 @@ type application struct {
 	created          time.Time
 }
 
-// grant is the access that a profile gives an application: first a code, then
-// a chain of tokens.
+// grant is the access of an application to a profile. It begins with a code,
+// which is exchanged for a token, which is refreshed.
 type grant struct {
 	application    *application
 	profile        *profile
@@ -61,7 +61,7 @@ type applicationRecord struct {
 	CreatedAt     string   `json:"createdAt"`
 }
 
-// absoluteURL is a rule: a URI with scheme and host.
+// absoluteURL is a rule for a URI with scheme and host.
 func absoluteURL(value any, given bool) string {
 	if why := text(value, given); why != "" {
 		return why
@@ -72,7 +72,7 @@ func absoluteURL(value any, given bool) string {
 	return ""
 }
 
-// commaList is a rule: names between commas, none of them blank.
+// commaList is a rule for names between commas, none of them blank.
 func commaList(value any, given bool) string {
 	if why := text(value, given); why != "" {
 		return why
@@ -125,7 +125,7 @@ func applicationConfiguration(s *state, c *call) answer {
 		return noApplication()
 	}
 	if app.retrieved {
-		// The key, not a sentence, in both dialects: it is what clients know.
+		// Clients look for this key, so it replaces the sentence in both dialects.
 		const key = "oauth.already_retrieved"
 		return refuse(http.StatusUnprocessableEntity, key, key)
 	}
@@ -147,8 +147,8 @@ func listApplications(s *state, c *call) answer {
 	return value(map[string]any{"items": items, "meta": map[string]int{"count": len(items)}})
 }
 
-// requestCode begins a grant. The answer has a command id in both dialects;
-// the documented one says 200 with it, and then the code is there already.
+// requestCode begins a grant. The answer has a command id in both dialects. As
+// documented its status is 200, and the command has finished by then.
 func requestCode(s *state, c *call) answer {
 	app := s.oauth.applications[strings.ToLower(c.text("client_id"))]
 	if app == nil {
@@ -227,8 +227,8 @@ func refreshAccessToken(s *state, c *call) answer {
 	return s.issueAccess(g)
 }
 
-// issueAccess makes the next pair of tokens of a grant. The refresh token
-// before it is dead from now on; access tokens live until they expire.
+// issueAccess answers with the next pair of tokens of a grant. It replaces the
+// refresh token. Earlier access tokens live until they expire.
 func (s *state) issueAccess(g *grant) answer {
 	t := s.issue(g.profile)
 	t.grant = g

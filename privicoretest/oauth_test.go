@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -33,7 +34,7 @@ type app struct {
 func (c client) app() app {
 	c.t.Helper()
 	config := c.post("/profile/retrieve-oauth-application-configuration", "applicationId", c.registered())
-	return app{client{t: c.t, base: c.base}, config.field(c.t, "clientId"), config.field(c.t, "clientSecret")}
+	return app{client{t: c.t, via: c.via, base: c.base}, config.field(c.t, "clientId"), config.field(c.t, "clientSecret")}
 }
 
 // call posts a form with an Authorization header.
@@ -53,7 +54,7 @@ func (a app) call(method, path, authorization string, pairs ...string) answer {
 	} else {
 		request.Header.Set("Authorization", authorization)
 	}
-	got, err := exchange(request)
+	got, err := a.do(request)
 	require.NoError(a.t, err)
 	return got
 }
@@ -87,6 +88,7 @@ func (a app) code(c client, nonce string, scopes ...string) string {
 }
 
 func TestOAuthApplication(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithProfile("bob", password))
 	c, bob := login(t, s, "alice"), login(t, s, "bob")
 	const list, path = "/profile/retrieve-oauth-application-list", "/profile/retrieve-oauth-application-configuration"
@@ -123,6 +125,7 @@ func TestOAuthApplication(t *testing.T) {
 }
 
 func TestOAuthFlow(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithProfile("bob", password))
 	alice, bob := login(t, s, "alice"), login(t, s, "bob")
 	a, other := alice.app(), alice.app()
@@ -161,7 +164,8 @@ func TestOAuthFlow(t *testing.T) {
 	assert.Equal(t, 404, a.obtain(code).status, "used")
 
 	token, refresh := obtained.field(t, "token"), obtained.field(t, "refreshToken")
-	asBob := client{t: t, base: s.URL, token: token}
+	asBob := anonymous(t, s)
+	asBob.token = token
 	assert.Equal(t, bob.get("/profile/retrieve-profile-id").body, asBob.get("/profile/retrieve-profile-id").body)
 	const scope = "/oauth-application/retrieve-oauth-application-scope"
 	assert.JSONEq(t, `{"clientId":"`+a.id+`","scope":"read,write"}`, a.call("GET", scope, "Basic "+token).body)
@@ -183,6 +187,7 @@ func TestOAuthFlow(t *testing.T) {
 }
 
 func TestOAuthCodeAlone(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t), "alice")
 	a := c.app()
 	code := a.code(c, "n", "all")
@@ -194,29 +199,49 @@ func TestOAuthCodeAlone(t *testing.T) {
 }
 
 func TestOAuthExpiry(t *testing.T) {
-	s := serve(t, privicoretest.WithSpeed(1000)) // codes live 300 ms
-	c := login(t, s, "alice")
-	a, other := c.app(), c.app()
-	code := a.code(c, "n", "all")
-	// A code that lives is refused to others in another way.
-	assert.Equal(t, 403, other.obtain(code).status)
-	require.Eventually(t, func() bool { return other.obtain(code).status == 404 }, 5*time.Second, 5*time.Millisecond)
-	assert.Equal(t, 404, a.obtain(code).status)
+	bubble(t, func(t *testing.T) {
+		c := login(t, serveInMemory(t), "alice")
+		a, other := c.app(), c.app()
+		code := a.code(c, "n", "all")
+		time.Sleep(5*time.Minute - time.Second)
+		// A code that lives is refused to others in another way.
+		assert.Equal(t, 403, other.obtain(code).status)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		assert.Equal(t, 404, other.obtain(code).status)
+		assert.Equal(t, 404, a.obtain(code).status)
+	})
 }
 
 func TestOAuthAccessTokenExpiry(t *testing.T) {
-	s := serve(t, privicoretest.WithTokenLifetime(500*time.Millisecond))
-	c := login(t, s, "alice")
-	a := c.app()
-	obtained := a.obtain(a.code(c, "n", "all"))
-	token := obtained.field(t, "token")
-	access := client{t: t, base: s.URL, token: token}
-	require.Eventually(t, func() bool { return access.get("/profile/retrieve-profile-id").status == 401 }, 5*time.Second, 10*time.Millisecond)
-	assert.Equal(t, 401, a.call("GET", "/oauth-application/retrieve-oauth-application-scope", "Basic "+token).status)
-	assert.Equal(t, 200, a.refresh(token, obtained.field(t, "refreshToken")).status, "an expired token can be refreshed")
+	bubble(t, func(t *testing.T) {
+		s := serveInMemory(t, privicoretest.WithTokenLifetime(time.Minute))
+		c := login(t, s, "alice")
+		a := c.app()
+		obtained := a.obtain(a.code(c, "n", "all"))
+		token := obtained.field(t, "token")
+		access := anonymous(t, s)
+		access.token = token
+		assert.Equal(t, 200, access.get("/profile/retrieve-profile-id").status)
+		time.Sleep(time.Minute)
+		assert.Equal(t, 401, access.get("/profile/retrieve-profile-id").status)
+		assert.Equal(t, 401, a.call("GET", "/oauth-application/retrieve-oauth-application-scope", "Basic "+token).status)
+		assert.Equal(t, 200, a.refresh(token, obtained.field(t, "refreshToken")).status, "an expired token can be refreshed")
+	})
+}
+
+func TestOAuthRefreshTokenExpiry(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := login(t, serveInMemory(t), "alice")
+		a := c.app()
+		obtained := a.obtain(a.code(c, "n", "all"))
+		time.Sleep(30 * 24 * time.Hour)
+		assert.Equal(t, 422, a.refresh(obtained.field(t, "token"), obtained.field(t, "refreshToken")).status)
+	})
 }
 
 func TestOAuthObserved(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithDialect(privicoretest.Observed))
 	c := login(t, s, "alice")
 	registered := c.post("/profile/oauth-application-register", "name", "shop", "redirectUri", "app://back", "scopes", "read")

@@ -8,6 +8,7 @@ type Option func(*config)
 type config struct {
 	addr          string
 	webSocketAddr string
+	inMemory      bool
 	idleTimeout   time.Duration
 	latency       time.Duration
 	tokenLifetime time.Duration
@@ -42,8 +43,8 @@ func defaults() config {
 	}
 }
 
-// WithProfile puts a profile in place that is active from the start: its
-// public key is registered. Give the option once per profile.
+// WithProfile adds a profile whose public key is registered, so that it can work
+// from the start. Give the option once per profile.
 func WithProfile(username, password string) Option {
 	return func(c *config) { c.profiles = append(c.profiles, credentials{username, password}) }
 }
@@ -60,14 +61,27 @@ func WithWebSocketAddr(addr string) Option {
 	return func(c *config) { c.webSocketAddr = addr }
 }
 
-// WithIdleTimeout drops a WebSocket connection over which nothing, pings
-// included, has gone either way for that long. The default, 0, never does.
+// WithMemoryNetwork makes the server listen inside the process instead of on
+// the network of the host: only [Server.Client] reaches it, and WithAddr and
+// WithWebSocketAddr have no effect. Such a server works in a bubble of
+// testing/synctest, where an hour passes at once:
+//
+//	synctest.Test(t, func(t *testing.T) {
+//		server := privicoretest.NewServer(t, privicoretest.WithMemoryNetwork())
+//		// give server.URL and server.Client() to the client under test
+//	})
+func WithMemoryNetwork() Option {
+	return func(c *config) { c.inMemory = true }
+}
+
+// WithIdleTimeout closes a WebSocket connection after that long without a byte
+// in either direction. Pings count as bytes. The default, 0, means never.
 func WithIdleTimeout(d time.Duration) Option {
 	return func(c *config) { c.idleTimeout = d }
 }
 
-// WithLatency sets the time from accepting a command to its outcome. The
-// default is 20 ms.
+// WithLatency sets the time from the acceptance of a command to its outcome. With
+// a negative one commands finish before their 202 is sent. The default is 20 ms.
 func WithLatency(d time.Duration) Option {
 	return func(c *config) { c.latency = d }
 }
@@ -78,41 +92,9 @@ func WithTokenLifetime(d time.Duration) Option {
 	return func(c *config) { c.tokenLifetime = d }
 }
 
-// WithStatusLimit sets the rate limit of /request-status, for all callers
-// together since the route knows no one. The default is 20 per second with a
-// burst of 20; a rate of 0 removes the limit.
+// WithStatusLimit sets the rate limit of /request-status. All callers share it,
+// because the route takes no token. The default is 20 per second with a burst of
+// 20. A rate of 0 removes the limit.
 func WithStatusLimit(perSecond float64, burst int) Option {
 	return func(c *config) { c.statusRate, c.statusBurst = perSecond, burst }
-}
-
-// Dialect is a kind of server, where the vendor's documentation and recordings
-// of a live one differ.
-type Dialect uint8
-
-const (
-	Documented Dialect = iota // as the vendor's pages say
-	Observed                  // as recorded from a live server
-)
-
-// WithDialect chooses the kind of server. The default is Documented.
-func WithDialect(d Dialect) Option {
-	return func(c *config) { c.dialect = d }
-}
-
-// IDShape is a place for the command id in a 202 answer. The zero value leaves
-// it to the dialect.
-type IDShape uint8
-
-const (
-	_        IDShape = iota
-	HeaderID         // X-DPT-CAB-ID and no body
-	StringID         // "id"
-	ArrayID          // ["id"]
-	ObjectID         // {"commandId":"id"}
-)
-
-// WithIDShape puts the id of every 202 answer in one place, whatever the
-// dialect and the operation say.
-func WithIDShape(shape IDShape) Option {
-	return func(c *config) { c.shape = shape }
 }

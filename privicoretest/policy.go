@@ -22,11 +22,11 @@ type policy struct {
 
 	owner   *profile
 	voting  *votingConfiguration // nil: the settings of the profile
-	visible time.Time            // for a lookup by name
+	visible time.Time            // from when on a lookup by name finds it
 }
 
-// event of the policy that an operation is, or nil if the policy says nothing
-// about it.
+// event returns the event of the policy that covers an operation, or nil if the
+// policy does not cover it.
 func (p *policy) event(op *operation.Operation) *policyEvent {
 	for _, template := range policyTemplates {
 		for i, event := range template.events {
@@ -38,7 +38,7 @@ func (p *policy) event(op *operation.Operation) *policyEvent {
 	return nil
 }
 
-// jsonObject is a rule: an object, empty or not.
+// jsonObject is a rule for an object, which may be empty.
 func jsonObject(value any, given bool) string {
 	if !given {
 		return missing
@@ -87,28 +87,36 @@ func registerPolicy(s *state, c *call) answer {
 	})
 }
 
-// checkPolicy holds what a policy refers to against what there is, and finds
-// its voting configuration.
-func (s *state) checkPolicy(c *call, p *policy) (problems []problem) {
-	complain := func(field, why string) { problems = append(problems, problem{field, why}) }
+// checkPolicy returns what is wrong with a new policy.
+func (s *state) checkPolicy(c *call, p *policy) []problem {
+	problems := checkTemplate(p)
+	if s.config.dialect == Observed && len(p.Configuration) == 0 {
+		problems = append(problems, problem{"configuration", blank})
+	}
+	return append(problems, setVotingConfiguration(c, p)...)
+}
+
+// checkTemplate looks for the template and the events of a policy.
+func checkTemplate(p *policy) []problem {
 	template := findTemplate(p.PolicyTemplateID)
 	switch {
 	case template == nil:
-		complain("policyTemplateId", "There is no such policy template.")
+		return []problem{{"policyTemplateId", "There is no such policy template."}}
 	case len(p.ApplyingEventIDs) == 0:
-		complain("applyingEventIds", blank)
-	default:
-		for _, id := range p.ApplyingEventIDs {
-			if !slices.ContainsFunc(template.events, func(e policyEvent) bool { return e.id == id }) {
-				complain("applyingEventIds", "The policy template has no such event.")
-				break
-			}
+		return []problem{{"applyingEventIds", blank}}
+	}
+	for _, id := range p.ApplyingEventIDs {
+		if !slices.ContainsFunc(template.events, func(e policyEvent) bool { return e.id == id }) {
+			return []problem{{"applyingEventIds", "The policy template has no such event."}}
 		}
 	}
-	if s.config.dialect == Observed && len(p.Configuration) == 0 {
-		complain("configuration", blank)
-	}
-	// One name is documented, the other one observed.
+	return nil
+}
+
+// setVotingConfiguration gives a policy the voting configuration that the call
+// names, if it names one.
+func setVotingConfiguration(c *call, p *policy) (problems []problem) {
+	// The first name is documented, the second was observed.
 	for _, name := range []string{"configurationId", "votingConfigurationId"} {
 		if !c.has(name) {
 			continue
@@ -116,9 +124,9 @@ func (s *state) checkPolicy(c *call, p *policy) (problems []problem) {
 		v := c.profile.votingConfiguration(c.text(name))
 		switch {
 		case v == nil:
-			complain(name, "There is no such voting configuration.")
+			problems = append(problems, problem{name, "There is no such voting configuration."})
 		case p.voting != nil && p.voting != v:
-			complain(name, "There is another voting configuration in configurationId.")
+			problems = append(problems, problem{name, "There is another voting configuration in configurationId."})
 		default:
 			p.voting, p.VotingConfigurationID = v, v.ID
 		}
@@ -126,7 +134,7 @@ func (s *state) checkPolicy(c *call, p *policy) (problems []problem) {
 	return problems
 }
 
-// votingConfiguration finds a configuration by its id or its name.
+// votingConfiguration returns the configuration with that id or name, or nil.
 func (p *profile) votingConfiguration(reference string) *votingConfiguration {
 	for _, v := range p.configurations {
 		if strings.EqualFold(v.ID, reference) {
@@ -136,7 +144,7 @@ func (p *profile) votingConfiguration(reference string) *votingConfiguration {
 	return p.configuration(reference)
 }
 
-// policy finds the first policy of a profile that matches.
+// policy returns the first policy of a profile that matches, or nil.
 func (p *profile) policy(matches func(*policy) bool) *policy {
 	if i := slices.IndexFunc(p.policies, matches); i >= 0 {
 		return p.policies[i]
@@ -149,7 +157,7 @@ func noPolicy() answer {
 }
 
 // onPolicy accepts a command about the policy that the call names, or answers
-// 404. The effect runs only if the policy is not deleted by then.
+// 404. The effect does not run if the policy is deleted in the meantime.
 func (s *state) onPolicy(c *call, effect func(*policy) outcome) answer {
 	p := c.profile.policy(func(p *policy) bool { return strings.EqualFold(p.ID, c.text("policyId")) })
 	if p == nil {
@@ -193,7 +201,7 @@ func retrievePolicy(s *state, c *call) answer {
 	return value(p)
 }
 
-// listPolicies serves the three lists.
+// listPolicies serves the lists of active, inactive and all policies.
 func listPolicies(s *state, c *call) answer {
 	list := []*policy{}
 	for _, p := range c.profile.policies {
@@ -204,28 +212,32 @@ func listPolicies(s *state, c *call) answer {
 	return value(list)
 }
 
-// gate runs then when every active policy that covers the call's operation has
-// had its vote, with the reasons if one was lost.
-func (s *state) gate(c *call, then func(denied []string)) {
-	var polls []*poll
-	if c.profile != nil {
-		for _, p := range c.profile.policies {
-			if event := p.event(c.op); p.Active && event != nil {
-				polls = append(polls, &poll{
-					id:        newID(),
-					owner:     c.profile,
-					operation: c.op,
-					title:     event.label,
-					question:  event.label + "? Policy " + p.Name + " asks for a vote.",
-					voting:    p.voting,
-				})
-			}
-		}
+// pollsFor makes the polls that active policies ask for before the call's
+// operation is carried out. They are not open yet.
+func (s *state) pollsFor(c *call) []*poll {
+	if c.profile == nil {
+		return nil
 	}
-	s.holdAll(polls, then)
+	var polls []*poll
+	for _, p := range c.profile.policies {
+		event := p.event(c.op)
+		if !p.Active || event == nil {
+			continue
+		}
+		polls = append(polls, &poll{
+			id:        newID(),
+			owner:     c.profile,
+			operation: c.op,
+			title:     event.label,
+			question:  event.label + "? Policy " + p.Name + " asks for a vote.",
+			voting:    p.voting,
+		})
+	}
+	return polls
 }
 
-// holdAll holds polls one after the other, until one is lost.
+// holdAll opens polls one after the other until one fails. It then calls then,
+// with the reasons of the failure or with nil.
 func (s *state) holdAll(polls []*poll, then func(denied []string)) {
 	if len(polls) == 0 {
 		then(nil)

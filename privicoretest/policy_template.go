@@ -2,7 +2,7 @@ package privicoretest
 
 import "github.com/privicore/privicore-go/internal/operation"
 
-// policyTemplate is what policies are made from. Ids are the same on every
+// policyTemplate is a template for policies. Its ids are the same on every
 // server, so that tests may name them.
 type policyTemplate struct {
 	id, name, description string
@@ -10,7 +10,7 @@ type policyTemplate struct {
 	events                []policyEvent
 }
 
-// policyEvent is something that a policy can put to the vote.
+// policyEvent is a group of operations that a policy can put to the vote.
 type policyEvent struct {
 	id, name, label string
 	operations      []*operation.Operation

@@ -37,7 +37,7 @@ func (c client) policy(name, label, more string) string {
 	c.t.Helper()
 	template, event := c.event(label)
 	body := `{"policyTemplateId":"` + template + `","applyingEventIds":["` + event + `"],"name":"` + name + `","configuration":{"reason":"x"}` + more + `}`
-	require.Equal(c.t, `["policy.policy_registered"]`, c.outcome(c.postJSON("/policy/register", body)))
+	require.NotContains(c.t, c.outcome(c.postJSON("/policy/register", body)), "rejected")
 	var id string
 	require.Eventually(c.t, func() bool {
 		a := c.get("/policy/retrieve-policy/" + name)
@@ -51,12 +51,13 @@ func (c client) policy(name, label, more string) string {
 
 func (c client) activate(id string) {
 	c.t.Helper()
-	require.Equal(c.t, `["policy.policy_activated"]`, c.outcome(c.post("/policy/activate", "policyId", id)))
+	require.NotContains(c.t, c.outcome(c.post("/policy/activate", "policyId", id)), "rejected")
 }
 
 func withoutLag() privicoretest.Option { return privicoretest.WithPolicyLag(0) }
 
 func TestPolicyTemplates(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t), "alice")
 	var templates map[string]map[string]any
 	require.NoError(t, json.Unmarshal([]byte(c.get("/policy/list-policy-templates").body), &templates))
@@ -75,11 +76,12 @@ func TestPolicyTemplates(t *testing.T) {
 }
 
 func TestPolicyLife(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithProfile("bob", password), withoutLag())
 	c, bob := login(t, s, "alice"), login(t, s, "bob")
 	counts := func(c client) string {
 		var counts []string
-		for _, path := range strings.Fields(lists) {
+		for path := range strings.FieldsSeq(lists) {
 			counts = append(counts, strings.Repeat("x", strings.Count(c.get(path).body, `"id"`)))
 		}
 		return strings.Join(counts, "|")
@@ -111,15 +113,18 @@ func TestPolicyLife(t *testing.T) {
 }
 
 func TestPolicyLag(t *testing.T) {
-	s := serve(t, privicoretest.WithPolicyLag(200*time.Millisecond))
-	c := login(t, s, "alice")
-	began := time.Now()
-	c.policy("guard", "Remove device", "")
-	assert.GreaterOrEqual(t, time.Since(began), 200*time.Millisecond)
-	assert.Equal(t, 404, login(t, serve(t, privicoretest.WithPolicyLag(time.Hour)), "alice").get("/policy/retrieve-policy/guard").status)
+	bubble(t, func(t *testing.T) {
+		s := serveInMemory(t, privicoretest.WithPolicyLag(200*time.Millisecond), privicoretest.WithLatency(-1))
+		c := login(t, s, "alice")
+		began := time.Now()
+		c.policy("guard", "Remove device", "")
+		// The lookup is tried every millisecond.
+		assert.WithinRange(t, time.Now(), began.Add(200*time.Millisecond), began.Add(202*time.Millisecond))
+	})
 }
 
 func TestRegisterPolicyRefuses(t *testing.T) {
+	t.Parallel()
 	documented := login(t, serve(t, withoutLag()), "alice")
 	template, event := documented.event("Remove device")
 	_, foreign := documented.event("Delete data")
@@ -157,6 +162,7 @@ func TestRegisterPolicyRefuses(t *testing.T) {
 }
 
 func TestPolicyGates(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithoutVoter(), privicoretest.WithProfile("bob", password), withoutLag())
 	c := login(t, s, "alice")
 	devices := c.authenticators(3)
@@ -202,20 +208,24 @@ func TestPolicyGates(t *testing.T) {
 }
 
 func TestGateRunsOutOfTimeAndAttempts(t *testing.T) {
-	// Two attempts of 100 ms each.
-	s := serve(t, privicoretest.WithoutVoter(), withoutLag(), privicoretest.WithSpeed(10))
-	c := login(t, s, "alice")
-	c.authenticators(1)
-	c.outcome(c.post("/verified-authenticator/set-voting-time-limit", "timeLimit", "1"))
-	c.outcome(c.post("/verified-authenticator/set-maximum-voting-attempts", "numberOfAttempts", "2"))
-	c.activate(c.policy("guard", "Remove device", ""))
-	began := time.Now()
-	assert.Equal(t, `["rejected","voting.denied","voting.quorum_not_met"]`, c.outcome(c.post("/device/remove", "deviceIdentifier", c.approved("phone"))))
-	assert.GreaterOrEqual(t, time.Since(began), 200*time.Millisecond)
-	assert.Equal(t, 2, s.Polls("alice")[0].Attempt)
+	bubble(t, func(t *testing.T) {
+		s := serveInMemory(t, privicoretest.WithoutVoter(), withoutLag())
+		c := login(t, s, "alice")
+		c.authenticators(1)
+		c.outcome(c.post("/verified-authenticator/set-voting-time-limit", "timeLimit", "2"))
+		c.outcome(c.post("/verified-authenticator/set-maximum-voting-attempts", "numberOfAttempts", "2"))
+		c.activate(c.policy("guard", "Remove device", ""))
+		victim := c.approved("phone")
+		began := time.Now()
+		assert.Equal(t, `["rejected","voting.denied","voting.quorum_not_met"]`, c.outcome(c.post("/device/remove", "deviceIdentifier", victim)))
+		// Two attempts of two seconds each, after the latency of the command.
+		assert.WithinRange(t, time.Now(), began.Add(4*time.Second), began.Add(4*time.Second+5*time.Millisecond))
+		assert.Equal(t, 2, s.Polls("alice")[0].Attempt)
+	})
 }
 
 func TestGatesInARow(t *testing.T) {
+	t.Parallel()
 	s := serve(t, withStorage(), withoutLag(), privicoretest.WithVoter(func(p privicoretest.Poll) bool {
 		return !strings.Contains(p.Question, "strict")
 	}))
@@ -235,6 +245,7 @@ func TestGatesInARow(t *testing.T) {
 }
 
 func TestRejectedCommandHasNoPoll(t *testing.T) {
+	t.Parallel()
 	s := serve(t, withoutLag())
 	c := login(t, s, "alice")
 	c.activate(c.policy("guard", "Remove device", ""))

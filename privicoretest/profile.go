@@ -2,6 +2,7 @@ package privicoretest
 
 import (
 	"crypto/rand"
+	"maps"
 	"net/http"
 	"time"
 )
@@ -24,7 +25,7 @@ func newProfile(username, password string) *profile {
 	return &profile{username: username, password: password, id: newID(), voting: defaultVoting}
 }
 
-// token is an authorization; it is gone from the state when it is revoked.
+// token is an authorization. Revoking it removes it from the state.
 type token struct {
 	secret  string
 	profile *profile
@@ -38,12 +39,13 @@ func (s *state) issue(p *profile) *token {
 	return t
 }
 
-// credential is how a token is shown to its owner.
+// credential answers with a token and its end.
 func (s *state) credential(t *token) answer {
 	return value(map[string]string{"authorizationToken": t.secret, "expiresAt": s.timestamp(t.expires)})
 }
 
-// taken tells whether a profile has the username or is about to.
+// taken reports whether a profile has the username, or a registration that
+// still runs will give it to one.
 func (s *state) taken(username string) bool {
 	registration := s.names[username]
 	return s.profiles[username] != nil || registration != nil && !registration.finished
@@ -55,17 +57,29 @@ func registerProfile(s *state, c *call) answer {
 	if taken && s.config.dialect == Observed {
 		return refuse(http.StatusConflict, "profile.username_taken", "The username is taken.")
 	}
+	p := newProfile(username, password)
+	if s.config.dialect == Observed {
+		// The profile can authenticate as soon as its registration is accepted.
+		s.profiles[username] = p
+		c.undo = func() { s.withdraw(p) }
+	}
 	a := s.accept(c, func(*command) outcome {
 		if taken {
 			return rejected("profile.username_taken")
 		}
-		s.profiles[username] = newProfile(username, password)
+		s.profiles[username] = p
 		return succeeded("profile.profile_registered")
 	})
 	if !taken {
 		s.names[username] = s.commands[a.command.id]
 	}
 	return a
+}
+
+// withdraw removes a profile whose registration was rejected, and its tokens.
+func (s *state) withdraw(p *profile) {
+	delete(s.profiles, p.username)
+	maps.DeleteFunc(s.tokens, func(_ string, t *token) bool { return t.profile == p })
 }
 
 func authenticate(s *state, c *call) answer {

@@ -15,6 +15,7 @@ import (
 const goodKey = "314205002817c9ecb5b51eacbd0a0132f2901ad22e35129845faf3279de864e2fdfc1968f0320f5847070c6141773147eba9582aee0c6e5e9bf58185debe9f36d9097d9607860a210f85a5218d10d32bab562de01fed3c566a5e55cfb10318ffcdcb3308"
 
 func TestHealth(t *testing.T) {
+	t.Parallel()
 	a := anonymous(t, serve(t)).get("/health")
 	assert.Equal(t, 200, a.status)
 	assert.Equal(t, `{"status":"ok"}`, a.body)
@@ -22,6 +23,7 @@ func TestHealth(t *testing.T) {
 }
 
 func TestRequestStatus(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	c := anonymous(t, s)
 	malformed := c.get("/request-status/not-a-uuid")
@@ -46,6 +48,7 @@ func TestRequestStatus(t *testing.T) {
 }
 
 func TestRequestStatusLimit(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithStatusLimit(0.1, 2))
 	c := anonymous(t, s)
 	const path = "/request-status/019735db-0000-4000-8000-000000000000"
@@ -61,12 +64,14 @@ func TestRequestStatusLimit(t *testing.T) {
 }
 
 func TestRequestStatusObserved(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t, privicoretest.WithDialect(privicoretest.Observed)), "alice")
 	assert.Equal(t, `["succeeded"]`, c.outcome(c.post("/device/request-unique-identifier", "deviceName", "x")))
 	assert.Equal(t, `["rejected","device.not_found"]`, c.outcome(c.post("/device/remove", "deviceIdentifier", "x")))
 }
 
 func TestProvisioning(t *testing.T) {
+	t.Parallel()
 	c := anonymous(t, serve(t))
 	registered := c.post("/profile/register-profile", "username", "bob", "password", password)
 	assert.Equal(t, `["profile.profile_registered"]`, c.outcome(registered))
@@ -88,6 +93,7 @@ func TestProvisioning(t *testing.T) {
 }
 
 func TestRegisterRefuses(t *testing.T) {
+	t.Parallel()
 	c := anonymous(t, serve(t))
 	for name, test := range map[string]struct {
 		form []string
@@ -103,7 +109,11 @@ func TestRegisterRefuses(t *testing.T) {
 }
 
 func TestTakenUsername(t *testing.T) {
-	s := serve(t)
+	bubble(t, testTakenUsername)
+}
+
+func testTakenUsername(t *testing.T) {
+	s := serveInMemory(t)
 	c := anonymous(t, s)
 	assert.Equal(t, `["rejected","profile.username_taken"]`, c.outcome(c.post("/profile/register-profile", "username", "alice", "password", password)))
 
@@ -118,6 +128,7 @@ func TestTakenUsername(t *testing.T) {
 }
 
 func TestTakenUsernameObserved(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithDialect(privicoretest.Observed))
 	c := anonymous(t, s)
 	a := c.post("/profile/register-profile", "username", "alice", "password", password)
@@ -129,6 +140,7 @@ func TestTakenUsernameObserved(t *testing.T) {
 }
 
 func TestAuthenticate(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	c := anonymous(t, s)
 	for _, form := range [][]string{{"alice", "wrong"}, {"nobody", password}} {
@@ -137,10 +149,12 @@ func TestAuthenticate(t *testing.T) {
 		assert.NotEmpty(t, a.field(t, "message"))
 	}
 	assert.Equal(t, 422, c.post("/profile/authenticate", "username", "alice").status)
-	assert.NotEqual(t, login(t, s, "alice").token, login(t, s, "alice").token)
+	first, second := login(t, s, "alice").token, login(t, s, "alice").token
+	assert.NotEqual(t, first, second)
 }
 
 func TestChangePassword(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t), "alice")
 	change := func(current, next string) answer {
 		return c.post("/profile/change-password", "currentPassword", current, "newPassword", next)
@@ -155,6 +169,7 @@ func TestChangePassword(t *testing.T) {
 }
 
 func TestQRToken(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t), "alice")
 	a, b := c.post("/profile/generate-token-qr"), c.send("POST", "/profile/generate-token-qr", "", "")
 	require.Equal(t, 200, a.status)
@@ -163,6 +178,7 @@ func TestQRToken(t *testing.T) {
 }
 
 func TestReauthorize(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t), "alice")
 	a := c.post("/profile/reauthorize-authorization-token", "ttl", "7200")
 	require.Equal(t, 200, a.status)
@@ -175,6 +191,7 @@ func TestReauthorize(t *testing.T) {
 }
 
 func TestReauthorizeObserved(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithDialect(privicoretest.Observed))
 	c := login(t, s, "alice")
 	assert.Equal(t, `["succeeded"]`, c.outcome(c.post("/profile/reauthorize-authorization-token", "ttl", "7200")))
@@ -184,6 +201,7 @@ func TestReauthorizeObserved(t *testing.T) {
 }
 
 func TestRevokeToken(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	c, other := login(t, s, "alice"), login(t, s, "alice")
 	a := c.post("/profile/revoke-authorization-token")
@@ -194,6 +212,7 @@ func TestRevokeToken(t *testing.T) {
 }
 
 func TestGenerateKeys(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	a, b := anonymous(t, s).get("/generate-keys"), anonymous(t, s).get("/generate-keys")
 	assert.Regexp(t, `^[0-9a-f]{64}$`, a.field(t, "private"))
@@ -205,6 +224,7 @@ func TestGenerateKeys(t *testing.T) {
 }
 
 func TestPublicKeyRefuses(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t), "alice")
 	for name, key := range map[string]string{
 		"blank":      "",
@@ -222,6 +242,7 @@ func TestPublicKeyRefuses(t *testing.T) {
 }
 
 func TestCABPublicKey(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithProfile("bob", password))
 	key := login(t, s, "alice").get("/dptcab/public-key").field(t, "publicKey")
 	assert.Regexp(t, `^31420500[0-9a-f]{192}$`, key)

@@ -11,12 +11,12 @@ import (
 	"golang.org/x/crypto/blake2b"
 )
 
-// A signed key is the version tag, 32 bytes of Curve25519 and the hash of both.
+// keyTag is the version of a signed key. The key and a hash of both follow it.
 var keyTag = []byte{0x31, 0x42, 0x05, 0x00}
 
 const signedKeySize = 4 + 32 + blake2b.Size
 
-// keyPair makes a private key and its signed public key, both in hex.
+// keyPair returns a new private key and its signed public key, both in hex.
 func keyPair() (private, public string, err error) {
 	key, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
@@ -27,7 +27,7 @@ func keyPair() (private, public string, err error) {
 	return hex.EncodeToString(key.Bytes()), hex.EncodeToString(append(signed, hash[:]...)), nil
 }
 
-// signedKey is a rule: a signed public key that is whole.
+// signedKey is a rule for a signed public key with the right version and hash.
 func signedKey(value any, given bool) string {
 	if why := text(value, given); why != "" {
 		return why

@@ -9,13 +9,13 @@ import (
 	"github.com/privicore/privicore-go/internal/operation"
 )
 
-// endpoint is how the server carries out an operation: the parameters it
-// checks, then the function. The function runs with the state locked.
+// endpoint is how the server carries out an operation. It checks the parameters
+// and then calls handle, under the lock.
 type endpoint struct {
 	handle func(s *state, c *call) answer
 	fields []field
 	soft   bool // parameters beyond fields are accepted
-	meta   bool // and so is meta[...]
+	meta   bool // parameters like meta[a][b] are accepted
 }
 
 // endpoints are the operations that are served.
@@ -77,8 +77,8 @@ var endpoints = map[*operation.Operation]endpoint{
 	operation.DataTokenReserve:           {handle: reserve, fields: reserveFields, meta: true},
 	operation.DataTokenRetrieveTemporary: {handle: retrieveTemporary},
 	operation.DataTokenExchange:          {handle: exchange, fields: []field{{"temporaryTokenSpace", text}, {"data", inline}}},
-	operation.DataTokenUpload:            {}, // the file servers carry out
-	operation.DataTokenDownload:          {}, // these two
+	operation.DataTokenUpload:            {}, // the file servers carry it out
+	operation.DataTokenDownload:          {}, // the same
 	operation.DataTokenRequest:           {handle: requestData, fields: []field{{"token", text}}},
 	operation.DataTokenConfigureRiskMeta: {handle: configureRiskMeta, fields: []field{{"token", text}}, soft: true},
 	operation.DataTokenConfigureFileMeta: {handle: configureFileMeta, fields: fileMetaFields},
@@ -101,7 +101,7 @@ var endpoints = map[*operation.Operation]endpoint{
 	operation.VotingCheckStatus: {handle: checkPollStatus},
 }
 
-// routes is the REST side of the server.
+// routes returns the handler of REST.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	allowed := make(map[string][]string) // methods by path
@@ -127,8 +127,8 @@ func (s *Server) routes() http.Handler {
 	return s.clean(mux)
 }
 
-// clean answers 404 where a path has dots or nothing between two slashes: a
-// mux would redirect, with a page in HTML.
+// clean answers 404 to a path with dot segments or "//". A mux would redirect to
+// the clean path, with a page in HTML.
 func (s *Server) clean(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isClean(r.URL.EscapedPath()) {
@@ -155,8 +155,8 @@ func nothingHere() answer {
 	return refuse(http.StatusNotFound, "request.not_found", "There is nothing at this path.")
 }
 
-// methods are the ways to call an operation: the documented one and, for the
-// status route, the one that older clients use.
+// methods returns the HTTP methods of an operation. The status of a command can
+// be asked for with POST too, which older clients use.
 func methods(op *operation.Operation) []string {
 	if op == operation.UtilityRequestStatus {
 		return []string{http.MethodGet, http.MethodPost}
@@ -166,12 +166,12 @@ func methods(op *operation.Operation) []string {
 
 const maxBody = 1 << 20
 
-// serve is what all operations share.
+// serve returns the handler of an operation.
 func (s *Server) serve(op *operation.Operation, ep endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		fault := s.state.begin(op)
-		// Read ahead of the delay: net/http notices a caller that hangs up
-		// only once the body is consumed.
+		// The body is read before the delay because net/http notices that a
+		// caller hangs up only after that.
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		if pause(r.Context(), fault.Delay) != nil {
 			drop(w)
@@ -181,7 +181,7 @@ func (s *Server) serve(op *operation.Operation, ep endpoint) http.HandlerFunc {
 			fault.answer(w)
 			return
 		}
-		a := s.state.carryOut(op, ep, &call{op: op, request: r, body: body, fault: fault}, err)
+		a := s.state.carryOut(ep, &call{op: op, request: r, body: body, fault: fault}, err)
 		if fault.replaces() {
 			fault.answer(w)
 			return
@@ -190,7 +190,7 @@ func (s *Server) serve(op *operation.Operation, ep endpoint) http.HandlerFunc {
 	}
 }
 
-// begin counts a call and takes the fault that waits for it.
+// begin counts a call and returns the next fault of its operation.
 func (s *state) begin(op *operation.Operation) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,9 +203,9 @@ func (s *state) begin(op *operation.Operation) Fault {
 	return queue[0]
 }
 
-// carryOut checks a call in the order in which a server would refuse it and
-// runs its function.
-func (s *state) carryOut(op *operation.Operation, ep endpoint, c *call, unread error) answer {
+// carryOut checks a call and runs its function. The order of the checks is the
+// one in which a server would refuse: size, authorization, parameters.
+func (s *state) carryOut(ep endpoint, c *call, unread error) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(unread, &tooLarge) {

@@ -14,7 +14,7 @@ type field struct {
 	rule rule
 }
 
-// rule says what is wrong with a value, or "".
+// rule returns what is wrong with a value, or "".
 type rule func(value any, given bool) string
 
 // problem is what is wrong with one field.
@@ -25,7 +25,7 @@ const (
 	blank   = "This value should not be blank."
 )
 
-// optional is a rule for a parameter that may be left out.
+// optional returns a rule that accepts a parameter that is left out.
 func optional(r rule) rule {
 	return func(value any, given bool) string {
 		if !given {
@@ -35,7 +35,7 @@ func optional(r rule) rule {
 	}
 }
 
-// text is a string that says something.
+// text is a rule for a string that is not blank.
 func text(value any, given bool) string {
 	if !given {
 		return missing
@@ -50,7 +50,7 @@ func text(value any, given bool) string {
 	return ""
 }
 
-// strong is a password that is not a weak one.
+// strong is a rule for a password of some entropy.
 func strong(value any, given bool) string {
 	if why := text(value, given); why != "" {
 		return why
@@ -65,6 +65,7 @@ func strong(value any, given bool) string {
 
 var uuidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
+// uuid is a rule for a UUID.
 func uuid(value any, given bool) string {
 	if why := text(value, given); why != "" {
 		return why
@@ -75,7 +76,7 @@ func uuid(value any, given bool) string {
 	return ""
 }
 
-// between is a whole number in a form.
+// between returns a rule for a whole number in a form.
 func between(least, most int) rule {
 	return func(value any, given bool) string {
 		if why := text(value, given); why != "" {
@@ -88,7 +89,7 @@ func between(least, most int) rule {
 	}
 }
 
-// numberBetween is a whole number in JSON.
+// numberBetween returns a rule for a whole number in JSON.
 func numberBetween(least, most int) rule {
 	return func(value any, given bool) string {
 		if !given {
@@ -102,7 +103,8 @@ func numberBetween(least, most int) rule {
 	}
 }
 
-// object is an object in JSON. A client in PHP writes an empty one as [].
+// object returns value as a JSON object. A client in PHP writes an empty one as
+// [].
 func object(value any) (map[string]any, bool) {
 	if list, ok := value.([]any); ok && len(list) == 0 {
 		return map[string]any{}, true
@@ -111,7 +113,8 @@ func object(value any) (map[string]any, bool) {
 	return members, ok
 }
 
-// limit bounds seconds, sizes and attempts to what any client can hold.
+// limit is the largest number that a parameter may have. It fits into 32 bits in
+// any language.
 const limit = 1<<31 - 1
 
 var (
@@ -119,7 +122,7 @@ var (
 	percentage = between(0, 100)
 )
 
-// strategy is one of the four ways to resolve a poll.
+// strategy is a rule for the name of a voting strategy.
 func strategy(value any, given bool) string {
 	if why := text(value, given); why != "" {
 		return why
@@ -131,7 +134,8 @@ func strategy(value any, given bool) string {
 	return "This is not a known strategy."
 }
 
-// textList is a list of strings in JSON, or name[] in a form; it may be empty.
+// textList is a rule for a list of strings, which may be empty: an array in
+// JSON, or name[] in a form.
 func textList(value any, given bool) string {
 	if !given {
 		return missing

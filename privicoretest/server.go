@@ -24,22 +24,22 @@ type Server struct {
 	UploadURL    string // of the server for uploads
 	DownloadURL  string // of the server for downloads
 
-	state     *state
-	http      *http.Server
-	websocket *http.Server
-	files     [2]*http.Server                  // upload and download
-	complain  func(format string, args ...any) // about a wrong use of the server
-	helper    func()                           // marks the caller as not the place of that
+	state    *state
+	client   *http.Client
+	servers  []*http.Server                   // of all four addresses
+	complain func(format string, args ...any) // reports a wrong use of the server
+	helper   func()                           // testing.TB.Helper, or nothing
 
 	stop    context.CancelFunc // ends stopped, and with it every delay
 	stopped context.Context    // of all requests
 	close   sync.Once
-	running sync.WaitGroup // the accept loop and the handlers
-	gate    sync.Mutex     // guards running against an Add after Close
+	running sync.WaitGroup // the accept loops and the handlers
+	gate    sync.Mutex     // keeps running from growing once Close has begun
 }
 
-// NewServer starts a server that ends with the test. A server that cannot
-// start, or is asked about an operation that there is not, fails the test.
+// NewServer starts a server that ends with the test. The test fails if the
+// server cannot start, or if one of its methods is given a name that the server
+// does not know.
 func NewServer(tb testing.TB, opts ...Option) *Server {
 	tb.Helper()
 	s, err := Start(opts...)
@@ -67,62 +67,90 @@ func Start(opts ...Option) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", cfg.addr)
+	network := newNetwork(cfg)
+	listeners, err := listenAll(network, cfg)
 	if err != nil {
 		return nil, err
 	}
-	webSockets, err := net.Listen("tcp", cfg.webSocketAddr)
-	if err != nil {
-		listener.Close()
-		return nil, err
-	}
-
-	s := &Server{URL: "http://" + reachable(listener.Addr()), state: state, helper: func() {}}
+	s := &Server{state: state, client: newClient(network), helper: func() {}}
 	s.complain = func(format string, args ...any) {
 		slog.Error("privicoretest: " + fmt.Sprintf(format, args...))
 	}
 	s.stopped, s.stop = context.WithCancel(context.Background())
-	host, _, _ := net.SplitHostPort(cfg.addr)
-	if err := s.listenFiles(host); err != nil {
-		s.stop()
-		listener.Close()
-		webSockets.Close()
-		return nil, err
-	}
-	s.http = &http.Server{
-		Handler:           s.whileOpen(s.routes()),
-		BaseContext:       func(net.Listener) context.Context { return s.stopped },
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0), // clients that hang up are the tests' business
-	}
-	s.running.Go(func() { s.http.Serve(listener) })
-	s.listenWebSocket(webSockets)
+	s.URL = "http://" + reachable(listeners.rest)
+	s.WebSocketURL = "ws://" + reachable(listeners.webSocket)
+	s.UploadURL = "http://" + reachable(listeners.upload)
+	s.DownloadURL = "http://" + reachable(listeners.download)
+	state.vault.uploadURL, state.vault.downloadURL = s.UploadURL, s.DownloadURL
+
+	s.serveOn(listeners.rest, s.routes())
+	s.serveOn(listeners.upload, s.fileServer(operation.DataTokenUpload, s.upload))
+	s.serveOn(listeners.download, s.fileServer(operation.DataTokenDownload, s.download))
+	s.serveOn(wires{listeners.webSocket, cfg.idleTimeout}, http.HandlerFunc(s.connect))
 	return s, nil
 }
 
-// Close ends the server: connections are closed, delayed answers dropped and
-// commands that still run never finish. It waits until all of that is over and
+// listeners are the four addresses of a server.
+type listeners struct{ rest, webSocket, upload, download net.Listener }
+
+// listenAll opens all listeners or none. The file servers take free ports of
+// the host that REST is on.
+func listenAll(n network, cfg config) (l listeners, err error) {
+	host, _, _ := net.SplitHostPort(cfg.addr)
+	files := net.JoinHostPort(host, "0")
+	var open []net.Listener
+	for _, wanted := range []struct {
+		listener *net.Listener
+		addr     string
+	}{{&l.rest, cfg.addr}, {&l.webSocket, cfg.webSocketAddr}, {&l.upload, files}, {&l.download, files}} {
+		listener, err := n.listen(wanted.addr)
+		if err != nil {
+			for _, earlier := range open {
+				earlier.Close()
+			}
+			return listeners{}, err
+		}
+		*wanted.listener = listener
+		open = append(open, listener)
+	}
+	return l, nil
+}
+
+// serveOn serves a listener until Close.
+func (s *Server) serveOn(listener net.Listener, handler http.Handler) {
+	server := &http.Server{
+		Handler:           s.whileOpen(handler),
+		BaseContext:       func(net.Listener) context.Context { return s.stopped },
+		ConnContext:       withWire,
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          log.New(io.Discard, "", 0), // a client that hangs up is the business of the test
+	}
+	s.servers = append(s.servers, server)
+	s.running.Go(func() { server.Serve(listener) })
+}
+
+// Close ends the server: it closes every connection, drops delayed answers and
+// leaves running commands unfinished. It returns when all of that is over and
 // may be called again.
 func (s *Server) Close() {
 	s.close.Do(func() {
 		s.gate.Lock()
 		s.stop()
 		s.gate.Unlock()
-		s.http.Close()
-		s.websocket.Close()
-		for _, files := range s.files {
-			files.Close()
+		for _, server := range s.servers {
+			server.Close()
 		}
+		s.client.CloseIdleConnections()
 		s.running.Wait()
 		s.state.close()
 		s.state.removeFiles()
 	})
 }
 
-// Next queues a fault for a call of an operation, named as in "Device.Remove".
-// Each fault is used once, in the order they came, by the next calls of that
-// operation. An operation that the server does not have fails the test, or is
-// logged as an error if there is none.
+// Next queues a fault for a call of the operation with that name, such as
+// "Device.Remove". Each call of the operation takes one fault, in the order of
+// the queue. A name that is not in [Operations] fails the test; outside a test
+// it is logged as an error.
 func (s *Server) Next(operation string, f Fault) {
 	s.helper()
 	op := find(operation)
@@ -143,8 +171,8 @@ func (s *Server) Next(operation string, f Fault) {
 	s.state.faults[op] = append(s.state.faults[op], f)
 }
 
-// Calls tells how often an operation has been called, refused and failed calls
-// included. The name is treated as in Next.
+// Calls returns how often an operation has been called, refused and failed
+// calls included. It treats the name as Next does.
 func (s *Server) Calls(operation string) int {
 	s.helper()
 	op := find(operation)
@@ -157,8 +185,8 @@ func (s *Server) Calls(operation string) int {
 	return s.state.calls[op]
 }
 
-// Operations names the operations that a server serves, in the order of the
-// vendor's documentation.
+// Operations returns the names of the operations that a server serves, in the
+// order of the vendor's documentation.
 func Operations() []string {
 	var names []string
 	for _, op := range operation.All {
@@ -169,7 +197,7 @@ func Operations() []string {
 	return names
 }
 
-// find returns the operation of that name that is served, or nil.
+// find returns the served operation with that name, or nil.
 func find(name string) *operation.Operation {
 	for op := range endpoints {
 		if op.Name == name {
@@ -196,7 +224,8 @@ func (s *Server) whileOpen(next http.Handler) http.Handler {
 	})
 }
 
-// pause waits, unless the caller hangs up or the server closes first.
+// pause waits for d. It returns early, with an error, if the caller hangs up or
+// the server closes.
 func pause(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil
@@ -211,8 +240,10 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// reachable is the address to dial for a listener on every interface.
-func reachable(addr net.Addr) string {
+// reachable returns the address to dial for a listener, also for one on every
+// interface.
+func reachable(listener net.Listener) string {
+	addr := listener.Addr()
 	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		return net.JoinHostPort("127.0.0.1", fmt.Sprint(tcp.Port))
 	}

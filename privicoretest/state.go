@@ -11,8 +11,8 @@ import (
 	"github.com/privicore/privicore-go/internal/operation"
 )
 
-// state is all that a server knows. One lock guards it; operations and the
-// effects of commands run under it.
+// state is everything that a server knows. One lock guards it. Operations and
+// the effects of commands run under it.
 type state struct {
 	config config // never changes
 	cabKey string // never changes
@@ -23,7 +23,7 @@ type state struct {
 	tokens   map[string]*token
 	devices  map[string]*device
 	commands map[string]*command
-	status   *rate.Limiter // nil: no limit
+	status   *rate.Limiter // of /request-status; nil if there is no limit
 
 	calls  map[*operation.Operation]int
 	faults map[*operation.Operation][]Fault
@@ -35,14 +35,14 @@ type state struct {
 
 	closed bool
 	timers map[*time.Timer]struct{}
-	firing sync.WaitGroup // timers that have not been stopped
+	firing sync.WaitGroup // pending timers and running voters
 }
 
 func newState(cfg config) (*state, error) {
 	switch {
 	case cfg.storageDevices < 0:
 		return nil, fmt.Errorf("%d storage devices", cfg.storageDevices)
-	case !(cfg.speed >= 1): // nor is it not a number
+	case !(cfg.speed >= 1): // refuses NaN too
 		return nil, fmt.Errorf("a speed of %v", cfg.speed)
 	}
 	_, cab, err := keyPair()
@@ -105,7 +105,7 @@ func (s *state) later(d time.Duration, f func()) {
 	s.timers[timer] = struct{}{}
 }
 
-// close stops every timer and waits for those that fire already.
+// close stops every timer and waits for those that fire now.
 func (s *state) close() {
 	s.mu.Lock()
 	s.closed = true
@@ -119,7 +119,7 @@ func (s *state) close() {
 	s.firing.Wait()
 }
 
-// newID is a random UUID.
+// newID returns a random UUID.
 func newID() string {
 	var b [16]byte
 	rand.Read(b[:])

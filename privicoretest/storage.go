@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// noStorage is the reason why data is refused: it has nowhere to land.
+// noStorage is the reason of a refusal for want of a storage device.
 const noStorage = "storage.device_required"
 
-// hasStorage tells whether the profile has a place for data.
+// hasStorage reports whether a device of the profile stores data.
 func (p *profile) hasStorage() bool {
 	return slices.ContainsFunc(p.devices, func(d *device) bool { return d.storage })
 }
 
-// equip gives a profile storage devices that are approved and registered.
+// equip adds storage devices to a profile, approved and registered.
 func (s *state) equip(p *profile, devices int) {
 	for i := range devices {
 		d := &device{

@@ -10,6 +10,7 @@ import (
 )
 
 func TestStorageDevices(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithProfile("bob", password))
 	c := login(t, s, "alice")
 	const list = "/storage/list-storage-devices"
@@ -42,6 +43,7 @@ func TestStorageDevices(t *testing.T) {
 }
 
 func TestStorageDevicesOfTheStart(t *testing.T) {
+	t.Parallel()
 	s := privicoretest.NewServer(t, privicoretest.WithProfile("alice", password), privicoretest.WithProfile("bob", password))
 	c := login(t, s, "alice")
 	for _, path := range []string{"/storage/list-storage-devices", "/device/retrieve-profile-devices"} {

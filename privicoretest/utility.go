@@ -34,7 +34,8 @@ func requestStatus(s *state, c *call) answer {
 	return value(cmd.outcome.messages)
 }
 
-// statusWait takes a place in the rate limit, or says how long there is none.
+// statusWait takes a call out of the rate limit. If the limit allows none now, it
+// takes nothing and returns how long to wait.
 func (s *state) statusWait() time.Duration {
 	if s.status == nil {
 		return 0

@@ -10,35 +10,36 @@ import (
 	"time"
 )
 
-// Poll is a vote as it stands.
+// Poll is the state of a poll at one moment.
 type Poll struct {
 	ID        string
 	Username  string // of the profile whose authenticators vote
 	Title     string
 	Question  string
-	Operation string // that waits for the outcome, as in "Device.Remove", or "" if the poll was created by hand
-	Strategy  string // unanimous, consensus, affirmative or minimum_percentage
-	Quorum    int    // least number of votes, of either kind
-	Attempt   int    // from 1
-	Attempts  int    // that there are at most
-	Devices   []string
-	Yes, No   int // votes of this attempt
+	Operation string   // that waits for the outcome, such as "Device.Remove"; "" for a poll of Voting.Create
+	Strategy  string   // unanimous, consensus, affirmative or minimum_percentage
+	Quorum    int      // least number of votes, yes and no together
+	Attempt   int      // from 1
+	Attempts  int      // the most there can be
+	Devices   []string // that are asked in this attempt
+	Yes, No   int      // votes of this attempt
 	Status    PollStatus
 	ExpiresAt time.Time // end of this attempt
 }
 
-// PollStatus is how far a poll has come.
+// PollStatus says whether a poll has ended, and how.
 type PollStatus string
 
+// The states of a poll.
 const (
-	PollOpen   PollStatus = "open"
-	PollPassed PollStatus = "passed"
-	PollFailed PollStatus = "failed" // in its last attempt
+	PollOpen   PollStatus = "open"   // may still be voted in
+	PollPassed PollStatus = "passed" // the vote was won
+	PollFailed PollStatus = "failed" // the vote was lost in the last attempt
 )
 
-// Polls lists the polls of a profile, the oldest first, those that are over
-// included. A profile that does not exist fails the test, or is logged as an
-// error if there is none.
+// Polls returns the polls of a profile, the oldest first, including those that
+// have ended. A profile that does not exist fails the test; outside a test it is
+// logged as an error.
 func (s *Server) Polls(username string) []Poll {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
@@ -55,9 +56,9 @@ func (s *Server) Polls(username string) []Poll {
 }
 
 // Vote casts the vote of an authenticator in the current attempt of a poll. It
-// does not wait: what the poll decides happens while it runs, or later. Errors
-// are a poll that does not exist or is over, a device that has no ballot and
-// one that has voted.
+// does not wait for the command that the poll decides. It returns an error if the
+// poll does not exist or has ended, and if the device has no ballot or has voted
+// already.
 func (s *Server) Vote(pollID, deviceIdentifier string, yes bool) error {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
@@ -74,7 +75,7 @@ func (s *Server) Vote(pollID, deviceIdentifier string, yes bool) error {
 		return fmt.Errorf("privicoretest: device %q has voted", deviceIdentifier)
 	}
 	p.votes[deviceIdentifier] = yes
-	// A quorum out of reach is no decision: the poll has until its time limit.
+	// A poll whose quorum is out of reach runs until its time limit.
 	if len(p.ballots) >= p.rules.quorum {
 		s.state.settle(p, false)
 	}
@@ -89,7 +90,8 @@ var votingFields = []field{
 	{"nonce", optional(text)},
 }
 
-// createVoting answers with the poll, or with a command whose id the poll gets.
+// createVoting opens a poll. As documented it answers with the poll's id. As
+// observed it answers with a command, whose id the poll gets.
 func createVoting(s *state, c *call) answer {
 	v := c.profile.votingConfiguration(c.text("votingConfigurationId"))
 	if v == nil {
@@ -135,7 +137,7 @@ func checkPollStatus(s *state, c *call) answer {
 	})
 }
 
-// snapshot is a copy that nobody else holds.
+// snapshot returns a copy of the poll for users.
 func (p *poll) snapshot() Poll {
 	snapshot := Poll{
 		ID:        p.id,

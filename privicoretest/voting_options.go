@@ -2,12 +2,12 @@ package privicoretest
 
 import "time"
 
-// WithVoter sets who votes where no test code does: once per attempt of a
-// poll, one latency after it began, for every authenticator that has not voted
-// by then. A profile without an authenticator has nobody to ask, and the voter
-// decides for it. The voter may be called by several goroutines at once, may
-// call the server's methods other than Close, and must return for Close to. The
-// default says yes.
+// WithVoter sets the function that votes for authenticators. It is called once
+// per attempt of a poll, one latency after the attempt began. Its answer is the
+// vote of every authenticator that has not voted by then. If the poll has no
+// authenticator to ask, the answer decides the poll. The voter may be called by
+// several goroutines at once and may call the methods of the server, except
+// Close, which waits for it. The default voter says yes.
 func WithVoter(voter func(Poll) bool) Option {
 	return func(c *config) { c.voter = voter }
 }

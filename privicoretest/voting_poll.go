@@ -8,16 +8,16 @@ import (
 	"github.com/privicore/privicore-go/internal/operation"
 )
 
-// poll is a vote of a profile's authenticators. The fields up to over are set
-// by its maker.
+// poll is a vote of a profile's authenticators. Who creates it sets the fields up
+// to over.
 type poll struct {
 	id              string
 	owner           *profile
 	operation       *operation.Operation // that waits for it, or nil
 	title, question string
-	voting          *votingConfiguration // nil: the settings of the profile
-	skip            []string             // devices that are not asked
-	over            func(denied []string)
+	voting          *votingConfiguration  // nil: the settings of the profile
+	skip            []string              // devices that are not asked
+	over            func(denied []string) // called at the end; nil means passed
 
 	rules   rules
 	status  PollStatus
@@ -27,7 +27,7 @@ type poll struct {
 	expires time.Time
 }
 
-// rules are how a poll is decided. They are those of its first attempt.
+// rules say how a poll is decided. A poll keeps those of its first attempt.
 type rules struct {
 	strategy  string
 	percent   int // for minimumPercentage
@@ -36,7 +36,8 @@ type rules struct {
 	attempts  int
 }
 
-// rulesOf takes a profile's settings and what a configuration says otherwise.
+// rulesOf returns the rules of a new poll: the settings of the profile, and the
+// voting configuration where it differs.
 func (s *state) rulesOf(p *poll) rules {
 	settings := p.owner.voting
 	r := rules{
@@ -57,7 +58,7 @@ func (s *state) rulesOf(p *poll) rules {
 	return r
 }
 
-// passed tells the outcome if no more votes come.
+// passed reports whether a poll passes with these votes.
 func (r *rules) passed(yes, votes int) bool {
 	if votes < r.quorum {
 		return false
@@ -73,7 +74,8 @@ func (r *rules) passed(yes, votes int) bool {
 	return yes*2 > votes
 }
 
-// certain tells the outcome if no vote that may still come can change it.
+// certain reports whether the outstanding votes cannot change the outcome, and
+// what the outcome then is.
 func (r *rules) certain(yes, votes, outstanding int) (passed, certain bool) {
 	worst, best := true, false
 	for more := range outstanding + 1 {
@@ -83,7 +85,7 @@ func (r *rules) certain(yes, votes, outstanding int) (passed, certain bool) {
 	return worst, worst == best
 }
 
-// open begins a poll.
+// open begins a poll with its first attempt.
 func (s *state) open(p *poll) {
 	p.rules = s.rulesOf(p)
 	p.status = PollOpen
@@ -92,7 +94,7 @@ func (s *state) open(p *poll) {
 	s.hold(p)
 }
 
-// hold begins an attempt, with fresh ballots.
+// hold begins the next attempt of a poll, with fresh ballots.
 func (s *state) hold(p *poll) {
 	p.attempt++
 	p.ballots = nil
@@ -119,8 +121,8 @@ func (s *state) hold(p *poll) {
 	}
 }
 
-// ask lets the default voter cast what ballots are left. It runs without the
-// lock, for it may look at the server.
+// ask lets the voter of the options cast the ballots that are left. It calls the
+// voter without the lock, because the voter may call the server.
 func (s *state) ask(p *poll) {
 	snapshot := p.snapshot()
 	s.firing.Go(func() {
@@ -131,7 +133,7 @@ func (s *state) ask(p *poll) {
 			return
 		}
 		if len(p.ballots) == 0 {
-			// Nobody to ask: the voter decides alone.
+			// There is nobody to ask, so the voter decides.
 			s.end(p, yes, "voting.rejected")
 			return
 		}
@@ -144,7 +146,7 @@ func (s *state) ask(p *poll) {
 	})
 }
 
-// settle ends the attempt if time is up or its outcome is certain.
+// settle ends an attempt if its time is up or its outcome is certain.
 func (s *state) settle(p *poll, timeIsUp bool) {
 	yes := 0
 	for _, vote := range p.votes {
@@ -165,8 +167,8 @@ func (s *state) settle(p *poll, timeIsUp bool) {
 	}
 }
 
-// end closes an attempt, and the poll unless there is another attempt. The
-// reason is for one that did not pass.
+// end closes an attempt. The poll ends too if the attempt passed or was the last
+// one. The reason is why it did not pass.
 func (s *state) end(p *poll, passed bool, reason string) {
 	switch {
 	case passed:

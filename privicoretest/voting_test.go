@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -45,6 +46,7 @@ func (c client) pollStatus(id string) string {
 }
 
 func TestStrategies(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		configuration string
 		quorum        string
@@ -68,24 +70,24 @@ func TestStrategies(t *testing.T) {
 		"minimum percentage, still to win": {`"strategy":"minimum_percentage","percentageRequired":50`, "1", "ny--", "oooop"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := serve(t, privicoretest.WithoutVoter(), privicoretest.WithSpeed(2))
-			c := login(t, s, "alice")
-			devices := c.authenticators(len(test.votes))
-			c.outcome(c.post("/verified-authenticator/set-quorum-size", "quorumSize", test.quorum))
-			c.configured("x", `"timeLimit":1,`+test.configuration)
-			id := c.poll("x", "")
-			words := map[byte]string{'o': "open", 'p': "passed", 'f': "failed"}
-			for i, vote := range test.votes {
-				if vote != '-' {
-					err := s.Vote(id, devices[i], vote == 'y')
-					require.NoError(t, err)
+			bubble(t, func(t *testing.T) {
+				s := serveInMemory(t, privicoretest.WithoutVoter())
+				c := login(t, s, "alice")
+				devices := c.authenticators(len(test.votes))
+				c.outcome(c.post("/verified-authenticator/set-quorum-size", "quorumSize", test.quorum))
+				c.configured("x", `"timeLimit":60,`+test.configuration)
+				id := c.poll("x", "")
+				words := map[byte]string{'o': "open", 'p': "passed", 'f': "failed"}
+				for i, vote := range test.votes {
+					if vote != '-' {
+						require.NoError(t, s.Vote(id, devices[i], vote == 'y'))
+					}
+					assert.Equal(t, words[test.want[i]], c.pollStatus(id), i)
 				}
-				assert.Equal(t, words[test.want[i]], c.pollStatus(id), i)
-			}
-			want := words[test.want[len(test.want)-1]]
-			require.Eventually(t, func() bool { return c.pollStatus(id) != "open" }, 5*time.Second, 5*time.Millisecond)
-			assert.Equal(t, want, c.pollStatus(id))
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				assert.Equal(t, words[test.want[len(test.want)-1]], c.pollStatus(id))
+			})
 		})
 	}
 }
@@ -93,6 +95,7 @@ func TestStrategies(t *testing.T) {
 // A poll that nobody can win runs for its time limit all the same, in every
 // attempt.
 func TestHopelessPollsRunForTheirTimeLimit(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		authenticators int
 		quorum, skip   string
@@ -103,35 +106,38 @@ func TestHopelessPollsRunForTheirTimeLimit(t *testing.T) {
 		"too few and no vote": {1, "3", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			// Two attempts of 200 ms each.
-			s := serve(t, privicoretest.WithoutVoter(), privicoretest.WithSpeed(5))
-			c := login(t, s, "alice")
-			devices := c.authenticators(test.authenticators)
-			c.configured("x", `"timeLimit":1,"strategy":"affirmative"`)
-			c.outcome(c.post("/verified-authenticator/set-quorum-size", "quorumSize", test.quorum))
-			c.outcome(c.post("/verified-authenticator/set-maximum-voting-attempts", "numberOfAttempts", "2"))
-			more := ""
-			if test.skip != "" {
-				more = `,"skipAuthenticatorDevices":["` + strings.Join(devices, `","`) + `"]`
-			}
-			began := time.Now()
-			id := c.poll("x", more)
-			if test.skip == "" && test.authenticators > 1 {
-				for _, device := range devices {
-					require.NoError(t, s.Vote(id, device, true))
+			bubble(t, func(t *testing.T) {
+				s := serveInMemory(t, privicoretest.WithoutVoter())
+				c := login(t, s, "alice")
+				devices := c.authenticators(test.authenticators)
+				c.configured("x", `"timeLimit":60,"strategy":"affirmative"`)
+				c.outcome(c.post("/verified-authenticator/set-quorum-size", "quorumSize", test.quorum))
+				c.outcome(c.post("/verified-authenticator/set-maximum-voting-attempts", "numberOfAttempts", "2"))
+				more := ""
+				if test.skip != "" {
+					more = `,"skipAuthenticatorDevices":["` + strings.Join(devices, `","`) + `"]`
 				}
-				assert.Equal(t, "open", c.pollStatus(id), "a quorum that is not met is not a no")
-			}
-			require.Eventually(t, func() bool { return c.pollStatus(id) == "failed" }, 5*time.Second, time.Millisecond)
-			assert.GreaterOrEqual(t, time.Since(began), 400*time.Millisecond)
-			assert.Equal(t, 2, s.Polls("alice")[0].Attempt)
+				id := c.poll("x", more)
+				if test.skip == "" && test.authenticators > 1 {
+					for _, device := range devices {
+						require.NoError(t, s.Vote(id, device, true))
+					}
+				}
+				// Two attempts of a minute each. A quorum that is not met is not a no.
+				time.Sleep(2*time.Minute - time.Second)
+				assert.Equal(t, "open", c.pollStatus(id))
+				time.Sleep(time.Second)
+				synctest.Wait()
+				assert.Equal(t, "failed", c.pollStatus(id))
+				assert.Equal(t, 2, s.Polls("alice")[0].Attempt)
+			})
 		})
 	}
 }
 
 // The default voter casts every ballot; there is nothing to wait for then.
 func TestVoterEndsAPollWithoutQuorum(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t), "alice")
 	c.authenticators(2)
 	c.outcome(c.post("/verified-authenticator/set-quorum-size", "quorumSize", "3"))
@@ -141,6 +147,7 @@ func TestVoterEndsAPollWithoutQuorum(t *testing.T) {
 }
 
 func TestPollStatus(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithoutVoter(), privicoretest.WithProfile("bob", password))
 	c := login(t, s, "alice")
 	devices := c.authenticators(3)
@@ -177,6 +184,7 @@ func TestPollStatus(t *testing.T) {
 }
 
 func TestCreateVotingRefuses(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithProfile("bob", password))
 	c := login(t, s, "alice")
 	c.configured("x", `"timeLimit":60,"strategy":"unanimous"`)
@@ -196,6 +204,7 @@ func TestCreateVotingRefuses(t *testing.T) {
 }
 
 func TestCreateVotingObserved(t *testing.T) {
+	t.Parallel()
 	c := login(t, serve(t, privicoretest.WithDialect(privicoretest.Observed)), "alice")
 	c.configured("x", `"timeLimit":60,"strategy":"unanimous"`)
 	a := c.postJSON("/voting/create", `{"votingConfigurationId":"x","question":"q","title":"t"}`)
@@ -204,6 +213,7 @@ func TestCreateVotingObserved(t *testing.T) {
 }
 
 func TestPollIsRepeated(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithoutVoter())
 	c := login(t, s, "alice")
 	devices := c.authenticators(2)
@@ -227,6 +237,7 @@ func TestPollIsRepeated(t *testing.T) {
 }
 
 func TestVoter(t *testing.T) {
+	t.Parallel()
 	var s *privicoretest.Server
 	var asked atomic.Int32
 	s = serve(t, privicoretest.WithVoter(func(p privicoretest.Poll) bool {
@@ -249,6 +260,7 @@ func TestVoter(t *testing.T) {
 }
 
 func TestPollsOfAnUnknownProfile(t *testing.T) {
+	t.Parallel()
 	failed := &recorder{TB: t}
 	assert.Empty(t, privicoretest.NewServer(failed).Polls("carol"))
 	assert.Equal(t, []string{`privicoretest: no profile "carol"`}, failed.messages)

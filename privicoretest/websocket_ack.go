@@ -8,9 +8,9 @@ import (
 	"github.com/coder/websocket"
 )
 
-// Ack is what happens to the messages about one command on the WebSocket
-// channel. The fields combine; the zero value changes nothing. An ack that
-// comes before the HTTP answer is a matter of [Fault.Latency].
+// Ack changes the messages about one command on the WebSocket channel. The
+// fields combine; the zero value changes nothing. To send an outcome before the
+// HTTP answer, use a negative [Fault.Latency].
 type Ack struct {
 	// Lose keeps the outcome from being sent.
 	Lose bool
@@ -18,16 +18,17 @@ type Ack struct {
 	// Twice sends the outcome two times.
 	Twice bool
 
-	// Delay passes between the end of the command and the sending of its
+	// Delay is the time from the end of the command to the message with its
 	// outcome.
 	Delay time.Duration
 
-	// Pending is how often it is sent that the command has started. 0 means
-	// once, a negative number never.
+	// Pending is the number of messages which say that the command has
+	// started. 0 leaves it to the dialect: one message, or none if the dialect
+	// is Observed and the command is soon over. A negative number means none.
 	Pending int
 
-	// Body replaces the body of the outcome by any JSON; null is
-	// json.RawMessage("null").
+	// Body replaces the body of the outcome by any JSON. Use
+	// json.RawMessage("null") for null.
 	Body any
 }
 
@@ -38,7 +39,8 @@ const (
 	commandFailed
 )
 
-// ackMessage is a struct, unlike other messages, because there are so many.
+// ackMessage is a struct, while other messages are maps, because there are many
+// of them and a struct is encoded faster.
 type ackMessage struct {
 	Data ackData `json:"data"`
 }
@@ -50,20 +52,32 @@ type ackData struct {
 	Body   any    `json:"body"`
 }
 
-// heldAck is an outcome that waits for ReleaseAcks.
+// heldAck is a message with an outcome that waits for ReleaseAcks.
 type heldAck struct {
 	to    *profile
 	frame frame
 }
 
 func ackFrame(id string, status int, body any) frame {
-	// The only foreign part, Ack.Body, was encoded by Next.
+	// This cannot fail: Next has encoded the only foreign part, Ack.Body.
 	data, _ := json.Marshal(ackMessage{ackData{idHeader, id, status, body}})
 	return frame{websocket.MessageText, data}
 }
 
-// announce says that a command was accepted.
+// soon is the longest latency of a command of which an observed server does not
+// say that it has started.
+const soon = time.Second
+
+// announcesAtOnce reports whether the message that a command has started is
+// sent on its acceptance. An observed server sends none for a command that is
+// soon over: the first message about such a command is its end.
+func (s *state) announcesAtOnce(cmd *command, latency time.Duration) bool {
+	return s.config.dialect == Documented || cmd.ack.Pending > 0 || latency > soon
+}
+
+// announce sends that a command has started.
 func (s *state) announce(cmd *command) {
+	cmd.started = true
 	if cmd.ack.Pending < 0 || !s.proxy.listened(cmd.owner) {
 		return
 	}
@@ -73,7 +87,7 @@ func (s *state) announce(cmd *command) {
 	}
 }
 
-// acknowledge says how a command ended.
+// acknowledge sends how a command ended, unless its fault says otherwise.
 func (s *state) acknowledge(cmd *command) {
 	if cmd.owner == nil || cmd.ack.Lose {
 		return
@@ -111,7 +125,7 @@ func (s *state) sendOutcome(cmd *command) {
 	}
 }
 
-// brief is a list without its brackets where it needs none.
+// brief returns the body of an outcome: null, the only message, or a list.
 func brief(messages []string) any {
 	switch len(messages) {
 	case 0:
@@ -125,28 +139,29 @@ func brief(messages []string) any {
 // AckOrder is an order in which ReleaseAcks sends.
 type AckOrder uint8
 
+// The orders.
 const (
 	InOrder  AckOrder = iota // as the commands ended
-	Reversed                 // the last one first
+	Reversed                 // the last first
 )
 
-// HoldAcks keeps the outcomes of commands from the WebSocket channel until
-// ReleaseAcks. That a command has started is sent as usual.
+// HoldAcks keeps back the messages with the outcomes of commands until
+// ReleaseAcks. Other messages are sent as usual.
 func (s *Server) HoldAcks() {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	s.state.proxy.holding = true
 }
 
-// HeldAcks tells how many outcomes are held back now.
+// HeldAcks returns how many messages are kept back now.
 func (s *Server) HeldAcks() int {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	return len(s.state.proxy.held)
 }
 
-// ReleaseAcks sends what was held back to the connections that are joined now
-// and ends HoldAcks.
+// ReleaseAcks ends HoldAcks. It sends the messages that were kept back to the
+// connections that are in the channel now.
 func (s *Server) ReleaseAcks(order AckOrder) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()

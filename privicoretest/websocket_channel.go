@@ -9,8 +9,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// proxy is the WebSocket side of the state. The state's lock guards it too, so
-// that connections hear of things in the order in which they happened.
+// proxy is the part of the state for WebSocket. The lock of the state guards it
+// too, so that messages are sent in the order of what they report.
 type proxy struct {
 	open     map[*connection]struct{}
 	channels map[*profile]*channel
@@ -28,7 +28,7 @@ func newProxy() proxy {
 	return proxy{open: make(map[*connection]struct{}), channels: make(map[*profile]*channel)}
 }
 
-// next is what happens to the next few of something.
+// next is a fault of the next few connections or joins.
 type next struct{ left, status int }
 
 func (n *next) take() bool {
@@ -39,13 +39,14 @@ func (n *next) take() bool {
 	return true
 }
 
-// channel is where the messages for a profile go.
+// channel has the connections that get the messages for a profile.
 type channel struct {
 	id     string
 	joined []*connection
 }
 
-// channel of a profile. It keeps its id as long as the server runs.
+// channel returns the channel of a profile. It is the same as long as the server
+// runs.
 func (p *proxy) channel(of *profile) *channel {
 	ch := p.channels[of]
 	if ch == nil {
@@ -55,7 +56,7 @@ func (p *proxy) channel(of *profile) *channel {
 	return ch
 }
 
-// listened tells whether anybody hears what is sent to a profile.
+// listened reports whether a connection is in the channel of a profile.
 func (p *proxy) listened(to *profile) bool {
 	ch := p.channels[to]
 	return ch != nil && len(ch.joined) > 0
@@ -103,7 +104,8 @@ func (s *state) disconnected(c *connection) {
 	s.proxy.drop(c)
 }
 
-// pushTo reports whether there is such a profile.
+// pushTo sends a frame to the profile with that name. It reports whether there
+// is one.
 func (s *state) pushTo(username string, f frame) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,8 +117,7 @@ func (s *state) pushTo(username string, f frame) bool {
 }
 
 // push sends a message of that type to every connection in the profile's
-// channel. The caller holds the lock and does not use data afterwards; data
-// holds nothing that JSON has no form for.
+// channel. The caller holds the lock and does not use data afterwards.
 func (s *state) push(p *profile, messageType string, data map[string]any) {
 	if !s.proxy.listened(p) {
 		return
@@ -149,29 +150,34 @@ type channelAnswerData struct {
 	Message   string `json:"message"`
 }
 
-// dialogue answers a request. The answer takes its place among the pushed
-// messages: nothing of the channel comes before a join's or after a leave's.
+// dialogue answers a request. The answer is queued like other messages, so that
+// no message of the channel comes before the answer to the join or after the
+// answer to the leave.
 func (s *state) dialogue(c *connection, f frame) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var request channelRequest
-	var answer channelAnswer
 	if f.kind != websocket.MessageText || json.Unmarshal(f.data, &request) != nil {
-		answer = channelRefusal(http.StatusBadRequest, "The message is not a JSON object of the expected form.")
-	} else {
-		if request.Action == "joinChannel" {
-			s.proxy.joins++
-			if s.proxy.noAnswer.take() {
-				return
-			}
-		}
-		answer = s.act(c, &request)
-		answer.CorrelationID = request.CorrelationID
-		if answer.CorrelationID == nil {
-			answer.CorrelationID = request.Data.CorrelationID
+		c.answer(channelRefusal(http.StatusBadRequest, "The message is not a JSON object of the expected form."))
+		return
+	}
+	if request.Action == "joinChannel" {
+		s.proxy.joins++
+		if s.proxy.noAnswer.take() {
+			return
 		}
 	}
-	if encoded, err := json.Marshal(answer); err == nil {
+	answer := s.act(c, &request)
+	answer.CorrelationID = request.CorrelationID
+	if answer.CorrelationID == nil {
+		answer.CorrelationID = request.Data.CorrelationID
+	}
+	c.answer(answer)
+}
+
+// answer sends the answer to a request.
+func (c *connection) answer(a channelAnswer) {
+	if encoded, err := json.Marshal(a); err == nil {
 		c.send(frame{websocket.MessageText, encoded})
 	}
 }
@@ -202,8 +208,8 @@ func (s *state) join(c *connection, request *channelRequest) channelAnswer {
 	return channelAnswer{Status: http.StatusOK, Data: channelAnswerData{ch.id, "Successfully joined profile channel."}}
 }
 
-// leave takes either name for the channel: the token that the documentation
-// shows or the id that was recorded.
+// leave accepts the token of the profile, as documented, or the id of the
+// channel, as recorded.
 func (s *state) leave(c *connection, request *channelRequest) channelAnswer {
 	ch, id := c.channel, request.Data.ChannelID
 	if id == "" {
@@ -220,8 +226,8 @@ func (s *state) leave(c *connection, request *channelRequest) channelAnswer {
 	return channelAnswer{Status: http.StatusOK, Data: channelAnswerData{ch.id, "Successfully left profile channel."}}
 }
 
-// channelOf finds the channel by a token, whether or not its profile has a key
-// yet. Without one it says why.
+// channelOf returns the channel of a token's profile, which needs no key yet. If
+// there is none, it returns the refusal.
 func (s *state) channelOf(secret string) (*channel, channelAnswer) {
 	if secret == "" {
 		return nil, channelRefusal(http.StatusUnprocessableEntity, "data.authorizationToken: "+missing)

@@ -14,7 +14,7 @@ type frame struct {
 	data []byte
 }
 
-// unframed is the kind of bytes that go out as they are.
+// unframed is the kind of bytes that are sent as they are.
 const unframed websocket.MessageType = 0
 
 // maxQueued is how many messages may wait for a connection that is slower than
@@ -32,8 +32,8 @@ type connection struct {
 	wake  chan struct{} // holds a token while the queue may have something
 }
 
-// send queues a message and never waits. A connection that lets too many pile
-// up is closed: a message is not left out of the middle.
+// send queues a message without waiting. It closes a connection for which too
+// many messages wait, rather than leave one out.
 func (c *connection) send(f frame) {
 	c.mu.Lock()
 	c.queue = append(c.queue, f)
@@ -69,8 +69,8 @@ func (c *connection) serve(ctx context.Context, receive func(*connection, frame)
 	writer.Wait()
 }
 
-// write sends what is queued. It takes the whole queue at a time, so that a
-// burst costs few turns of the lock.
+// write sends what is queued. It takes the whole queue at once, so that a burst
+// takes the lock only a few times.
 func (c *connection) write(ctx context.Context) {
 	var batch []frame
 	for {
@@ -100,7 +100,8 @@ func (c *connection) writeBatch(batch []frame) error {
 	return c.wire.release()
 }
 
-// writeFrame needs no context: who ends the connection closes it.
+// writeFrame writes one message. It needs no context because the end of the
+// connection ends it.
 func (c *connection) writeFrame(f frame) error {
 	if f.kind == unframed {
 		_, err := c.wire.Write(f.data)

@@ -23,12 +23,11 @@ type socket struct {
 	conn *websocket.Conn
 }
 
-// dial connects with a transport of its own, so that nothing outlives the test.
 func dial(t *testing.T, s *privicoretest.Server) socket {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	t.Cleanup(cancel)
-	conn, _, err := websocket.Dial(ctx, s.WebSocketURL, nil)
+	conn, _, err := websocket.Dial(ctx, s.WebSocketURL, &websocket.DialOptions{HTTPClient: s.Client()})
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.CloseNow() })
 	conn.SetReadLimit(1 << 20)
@@ -85,6 +84,7 @@ func command(c client) answer {
 }
 
 func TestJoinAndLeave(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithProfile("bob", password))
 	require.Regexp(t, `^ws://127\.0\.0\.1:\d+$`, s.WebSocketURL)
 	c := login(t, s, "alice")
@@ -121,6 +121,7 @@ func TestJoinAndLeave(t *testing.T) {
 }
 
 func TestRefusedRequests(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	c := login(t, s, "alice")
 	require.Equal(t, 200, c.post("/profile/revoke-authorization-token").status)
@@ -152,6 +153,7 @@ func TestRefusedRequests(t *testing.T) {
 // The documentation wants a correlation id, an observed client sends none and is
 // served: both are, in both dialects.
 func TestJoinsNeedNoCorrelation(t *testing.T) {
+	t.Parallel()
 	for _, dialect := range []privicoretest.Dialect{privicoretest.Documented, privicoretest.Observed} {
 		s := serve(t, privicoretest.WithDialect(dialect))
 		c := login(t, s, "alice")
@@ -164,6 +166,7 @@ func TestJoinsNeedNoCorrelation(t *testing.T) {
 }
 
 func TestCorrelationOfAnyKind(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	c := login(t, s, "alice")
 	ws := dial(t, s)
@@ -182,6 +185,7 @@ func TestCorrelationOfAnyKind(t *testing.T) {
 }
 
 func TestAnythingElseOnTheProxyPort(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	c := anonymous(t, s)
 	c.base = strings.Replace(s.WebSocketURL, "ws:", "http:", 1)
@@ -196,6 +200,7 @@ func TestAnythingElseOnTheProxyPort(t *testing.T) {
 }
 
 func TestJoinWithoutKey(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	c := anonymous(t, s)
 	c.outcome(c.post("/profile/register-profile", "username", "carol", "password", password))
@@ -208,6 +213,7 @@ func TestJoinWithoutKey(t *testing.T) {
 }
 
 func TestAcks(t *testing.T) {
+	t.Parallel()
 	s := serve(t, privicoretest.WithProfile("bob", password))
 	c := login(t, s, "alice")
 	sockets := []socket{joined(t, s, c), joined(t, s, c)}
@@ -235,8 +241,10 @@ func TestAcks(t *testing.T) {
 	assert.Equal(t, "1", stranger.read(), "nothing of alice's")
 }
 
-func TestAckFaults(t *testing.T) {
-	s := serve(t)
+func TestAckFaults(t *testing.T) { bubble(t, testAckFaults) }
+
+func testAckFaults(t *testing.T) {
+	s := serveInMemory(t)
 	c := login(t, s, "alice")
 	ws := joined(t, s, c)
 	run := func(f privicoretest.Fault) string {
@@ -274,6 +282,7 @@ func TestAckFaults(t *testing.T) {
 }
 
 func TestAckBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	c := login(t, s, "alice")
 	ws := joined(t, s, c)
@@ -285,6 +294,7 @@ func TestAckBeforeTheAnswer(t *testing.T) {
 }
 
 func TestHeldAcks(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	c := login(t, s, "alice")
 	ws := joined(t, s, c)

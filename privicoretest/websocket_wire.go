@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// wires is a listener whose connections can play dead and end when idle.
+// wires is a listener for WebSocket connections that can be frozen and that end
+// when they are idle.
 type wires struct {
 	net.Listener
-	idle time.Duration // 0: never
+	idle time.Duration // 0 means never
 }
 
 func (l wires) Accept() (net.Conn, error) {
@@ -36,14 +37,15 @@ type wire struct {
 	net.Conn
 	frozen atomic.Bool
 	idle   time.Duration
-	timer  *time.Timer // nil: no idle timeout
+	timer  *time.Timer // nil without an idle timeout
 
 	mu        sync.Mutex
 	gathering bool
 	gathered  []byte
 }
 
-// Read drops what comes while the wire is frozen, but still notices its end.
+// Read drops what comes in while the wire is frozen. It returns when the
+// connection ends.
 func (w *wire) Read(p []byte) (int, error) {
 	for {
 		n, err := w.Conn.Read(p)
@@ -74,9 +76,9 @@ func (w *wire) Write(p []byte) (int, error) {
 	return len(p), w.flush()
 }
 
-// gather begins to hold small writes back in order to send them as one. The
-// WebSocket library makes a system call of every message, most of the cost of
-// a burst.
+// gather keeps writes back until release, to send them as one. The WebSocket
+// library makes a system call for every message, which is most of the cost of a
+// burst.
 func (w *wire) gather() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -104,8 +106,9 @@ func (w *wire) Close() error {
 	if w.timer != nil {
 		w.timer.Stop()
 	}
-	// A close frame may be among what was gathered. Whoever holds the lock
-	// waits for a peer that does not read, and so would this.
+	// A close frame may be among what was gathered. If the lock is taken, a
+	// write waits for a peer that does not read, and there is no use in waiting
+	// for it.
 	if w.mu.TryLock() {
 		w.Conn.SetWriteDeadline(time.Now().Add(closeGrace))
 		w.flush()
@@ -114,7 +117,7 @@ func (w *wire) Close() error {
 	return w.Conn.Close()
 }
 
-// touch puts the idle timeout off.
+// touch restarts the idle timeout.
 func (w *wire) touch() {
 	if w.timer != nil {
 		w.timer.Reset(w.idle)
@@ -127,7 +130,7 @@ func withWire(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, wireKey{}, conn)
 }
 
-// wireOf finds the wire of a request to the proxy.
+// wireOf returns the wire of a request to the proxy.
 func wireOf(ctx context.Context) *wire {
 	w, _ := ctx.Value(wireKey{}).(*wire)
 	return w

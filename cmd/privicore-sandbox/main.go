@@ -29,8 +29,9 @@ import (
 
 func main() {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // as nohup asks for
-		signals = append(signals, syscall.SIGHUP)
+	const hangup = syscall.Signal(1) // SIGHUP, which not every platform defines
+	if !signal.Ignored(hangup) {     // nohup ignores it
+		signals = append(signals, hangup)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
@@ -38,52 +39,70 @@ func main() {
 	os.Exit(code)
 }
 
-// run serves until ctx ends and returns the exit code.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// settings are what the flags set.
+type settings struct {
+	addr, wsAddr       string
+	username, password string
+	latency            time.Duration
+	observed           bool
+	storage            int
+	noVoter            bool
+}
+
+// parse reads the flags. It returns an exit code, or -1 to go on.
+func parse(args []string, stderr io.Writer) (s settings, code int) {
 	flags := flag.NewFlagSet("privicore-sandbox", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	addr := flags.String("addr", "127.0.0.1:8009", "`host:port` of the REST API")
-	wsAddr := flags.String("ws-addr", "127.0.0.1:8083", "`host:port` of the WebSocket proxy")
-	username := flags.String("username", "demo", "of the profile to start with")
-	password := flags.String("password", "demo-password", "of the profile to start with")
-	latency := flags.Duration("latency", 20*time.Millisecond, "time from accepting a command to its outcome")
-	observed := flags.Bool("observed", false, "answer like a recorded live server instead of the vendor's documentation")
-	storage := flags.Int("storage-devices", 3, "how many the profile starts with")
-	noVoter := flags.Bool("no-voter", false, "leave polls to their time limits instead of voting yes")
+	flags.StringVar(&s.addr, "addr", "127.0.0.1:8009", "`host:port` of the REST API")
+	flags.StringVar(&s.wsAddr, "ws-addr", "127.0.0.1:8083", "`host:port` of the WebSocket proxy")
+	flags.StringVar(&s.username, "username", "demo", "of the profile to start with")
+	flags.StringVar(&s.password, "password", "demo-password", "of the profile to start with")
+	flags.DurationVar(&s.latency, "latency", 20*time.Millisecond, "time from accepting a command to its outcome")
+	flags.BoolVar(&s.observed, "observed", false, "answer like a recorded live server instead of the vendor's documentation")
+	flags.IntVar(&s.storage, "storage-devices", 3, "how many the profile starts with")
+	flags.BoolVar(&s.noVoter, "no-voter", false, "leave polls to their time limits instead of voting yes")
+	var problem string
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
-		return 0
+		return s, 0
 	case err != nil:
-		return 2
+		return s, 2
 	case flags.NArg() > 0:
-		fmt.Fprintf(stderr, "privicore-sandbox: unexpected argument %q\n", flags.Arg(0))
-		return 2
-	case *username == "" || *password == "":
-		fmt.Fprintln(stderr, "privicore-sandbox: -username and -password must not be empty")
-		return 2
-	case *latency < 0:
-		fmt.Fprintln(stderr, "privicore-sandbox: -latency must not be negative")
-		return 2
-	case *storage < 0:
-		fmt.Fprintln(stderr, "privicore-sandbox: -storage-devices must not be negative")
-		return 2
+		problem = fmt.Sprintf("unexpected argument %q", flags.Arg(0))
+	case s.username == "" || s.password == "":
+		problem = "-username and -password must not be empty"
+	case s.latency < 0:
+		problem = "-latency must not be negative"
+	case s.storage < 0:
+		problem = "-storage-devices must not be negative"
+	default:
+		return s, -1
 	}
+	fmt.Fprintln(stderr, "privicore-sandbox:", problem)
+	return s, 2
+}
 
+// run serves until ctx ends and returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	s, code := parse(args, stderr)
+	if code >= 0 {
+		return code
+	}
 	dialect := privicoretest.Documented
-	if *observed {
+	if s.observed {
 		dialect = privicoretest.Observed
 	}
 	voter := func(privicoretest.Poll) bool { return true }
-	if *noVoter {
+	if s.noVoter {
 		voter = nil
 	}
 	server, err := privicoretest.Start(
-		privicoretest.WithAddr(*addr),
-		privicoretest.WithWebSocketAddr(*wsAddr),
-		privicoretest.WithProfile(*username, *password),
-		privicoretest.WithLatency(*latency),
+		privicoretest.WithAddr(s.addr),
+		privicoretest.WithWebSocketAddr(s.wsAddr),
+		privicoretest.WithProfile(s.username, s.password),
+		privicoretest.WithLatency(s.latency),
 		privicoretest.WithDialect(dialect),
-		privicoretest.WithStorageDevices(*storage),
+		privicoretest.WithStorageDevices(s.storage),
 		privicoretest.WithVoter(voter),
 	)
 	if err != nil {
@@ -94,8 +113,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	assign(stdout, "PRIVICORE_API_URL", server.URL)
 	assign(stdout, "PRIVICORE_WS_URL", server.WebSocketURL)
-	assign(stdout, "PRIVICORE_USERNAME", *username)
-	assign(stdout, "PRIVICORE_PASSWORD", *password)
+	assign(stdout, "PRIVICORE_USERNAME", s.username)
+	assign(stdout, "PRIVICORE_PASSWORD", s.password)
 	<-ctx.Done()
 	return 0
 }

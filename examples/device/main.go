@@ -1,7 +1,7 @@
 // The life of a device: registered, approved, named, configured, removed.
 //
-// It runs on a sandbox in this process; with PRIVICORE_API_URL and credentials
-// set, on that server.
+// It runs on a sandbox in this process. With PRIVICORE_API_URL and credentials
+// set it runs on that server.
 package main
 
 import (
@@ -46,8 +46,8 @@ func run(ctx context.Context) error {
 		return err
 	}
 
-	// What the device itself needs to connect. It is secret as a whole: printed,
-	// it shows nothing, and a field is had by asking for it.
+	// The configuration is what the device itself needs to connect. All of it is
+	// secret: fmt shows none of it, and Reveal returns a field.
 	configuration, err := client.Device.Configuration(ctx, device.Identifier)
 	if err != nil {
 		return err
@@ -60,7 +60,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	for _, d := range devices {
-		fmt.Printf("  %s approved=%t since %s\n", d.Identifier, d.Approved, d.CreatedAt.Format(time.DateTime))
+		fmt.Printf("  %s %q, made %s, approved: %t\n", d.Identifier, d.Name, d.CreatedAt.Format(time.DateTime), d.Approved)
 	}
 
 	removed, err := client.Device.Remove(ctx, device.Identifier)

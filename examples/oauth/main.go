@@ -1,8 +1,8 @@
-// An application that acts for a profile: registered, authorized, and kept so
-// by refreshing its access token.
+// An application that acts for a profile: it is registered and authorized, and
+// its access token is refreshed.
 //
-// It runs on a sandbox in this process; with PRIVICORE_API_URL and credentials
-// set, on that server.
+// It runs on a sandbox in this process. With PRIVICORE_API_URL and credentials
+// set it runs on that server.
 package main
 
 import (
@@ -32,7 +32,7 @@ func run(ctx context.Context) error {
 	defer stop()
 	fmt.Println("Privicore on", where)
 
-	pending, err := client.OAuth.Register(ctx, privicore.OAuthApplication{
+	pending, err := client.OAuth.Register(ctx, privicore.RegisterApplicationRequest{
 		Name:        "monthly reports",
 		RedirectURI: "https://reports.example.com/callback",
 		Scopes:      []string{"read", "write"},
@@ -40,7 +40,8 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The server gives the secret out once. This is the time to keep it.
+	// The server gives the secret out once. A real program keeps it now. It could
+	// also keep pending.ID and call TakeConfiguration in another process.
 	app, err := pending.Result(ctx)
 	if err != nil {
 		return err
@@ -48,7 +49,11 @@ func run(ctx context.Context) error {
 	fmt.Printf("registered: client %s, secret %v, %d characters long\n", app.ClientID, app.ClientSecret, len(app.ClientSecret.Reveal()))
 
 	fmt.Println("the code flow in one call")
-	access, err := client.OAuth.Authorize(ctx, app.ClientID, app.ClientSecret, []string{"read"})
+	access, err := client.OAuth.Authorize(ctx, privicore.AuthorizeRequest{
+		ClientID:     app.ClientID,
+		ClientSecret: app.ClientSecret,
+		Scopes:       []string{"read"},
+	})
 	if err != nil {
 		return err
 	}
@@ -63,26 +68,29 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The application's side has no token of the profile's, but the secret. A
-	// code that does not answer this very request is refused.
+	// The application's side has the secret, and no token of the profile. A code
+	// that was made for another request is refused with ErrNonce.
 	code, err := asked.Result(ctx, app.ClientSecret)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("  code %v, good for %s\n", code.Code, left(code.ExpiresAt))
-	access, err = client.OAuth.ObtainAccessToken(ctx, app.ClientID, app.ClientSecret, code.Code)
+	access, err = client.OAuth.ObtainAccessToken(ctx, privicore.ObtainAccessTokenRequest{
+		ClientID:     app.ClientID,
+		ClientSecret: app.ClientSecret,
+		Code:         code.Code,
+	})
 	if err != nil {
 		return err
 	}
 	describe(access)
 
-	// From here on the token takes care of itself: clients that use the source
-	// refresh it ahead of its expiry, or when the server refuses it.
-	source := client.OAuth.TokenSource(access)
-	source.Refreshed = func(next *privicore.AccessToken) {
+	// A source refreshes the token for its clients: ahead of its expiry, and when
+	// the server refuses it. A program that goes on later keeps each new token.
+	source := client.OAuth.TokenSource(access, func(next *privicore.AccessToken) {
 		fmt.Printf("refreshed, good for %s; the refresh token is a new one: %t\n",
 			left(next.ExpiresAt), next.RefreshToken.Reveal() != access.RefreshToken.Reveal())
-	}
+	})
 	reports, err := client.Clone(privicore.WithTokenSource(source))
 	if err != nil {
 		return err
@@ -98,8 +106,7 @@ func run(ctx context.Context) error {
 	}
 	fmt.Println("the application acts for the profile:", mine == theirs)
 
-	// What the client does in time, done by hand here: to ask the source again
-	// is to have it refresh.
+	// The client would ask the source when it is time. Here it is asked by hand.
 	if _, err := source.Token(ctx); err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
-// The quickstart: a profile, a device that votes, and both removed again, with
-// the outcome of every step waited for.
+// The quickstart: a profile and a device that votes. Each step is a command, and
+// its outcome is waited for. In the end the device is removed.
 //
 // It runs on a sandbox in this process. With PRIVICORE_API_URL,
 // PRIVICORE_USERNAME and PRIVICORE_PASSWORD set it runs against that server
@@ -35,8 +35,9 @@ func run(ctx context.Context) error {
 	defer stop()
 	fmt.Println("Privicore on", where)
 
-	// A profile is registered with the client's credentials and becomes active
-	// with a public key. The private key stays here.
+	// Provision registers a profile with the client's credentials and makes it
+	// active with a public key. It can be called again after a failure. A real
+	// program keeps the private key.
 	key, err := privicore.GenerateKey()
 	if err != nil {
 		return err
@@ -50,8 +51,8 @@ func run(ctx context.Context) error {
 	}
 	fmt.Println("✓ profile registered, authenticated and active; id", id)
 
-	// From here on there is a token, and with a WebSocket URL the outcomes
-	// come over the channel.
+	// With a WebSocket URL outcomes are pushed over the channel. Connect is
+	// optional: a wait opens the channel by itself.
 	switch err := client.Connect(ctx); {
 	case err == nil:
 		fmt.Println("✓ channel joined; outcomes are pushed")

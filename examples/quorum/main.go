@@ -1,7 +1,7 @@
 // Three devices that vote, and the rules by which they do.
 //
-// It runs on a sandbox in this process; with PRIVICORE_API_URL and credentials
-// set, on that server.
+// It runs on a sandbox in this process. With PRIVICORE_API_URL and credentials
+// set it runs on that server.
 package main
 
 import (
@@ -31,7 +31,7 @@ func run(ctx context.Context) error {
 	defer stop()
 	fmt.Println("Privicore on", where)
 
-	// Commands need not be waited for one by one: send all, then wait for all.
+	// WaitAll waits for commands that were sent before, all at the same time.
 	var authenticators []string
 	var sent []*privicore.Command
 	for _, name := range []string{"Ada's phone", "Ben's phone", "Cem's phone"} {
@@ -88,6 +88,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("the profile's strategy is %s: %s\n", strategy.Strategy, strategy.RawJSON())
+	fmt.Printf("a poll of the profile takes %d votes, %d %% yes, within %s, %d times at most\n",
+		strategy.QuorumSize, strategy.Percentage, strategy.TimeLimit, strategy.MaximumAttempts)
 	return nil
 }

@@ -3,9 +3,9 @@
 //
 //	go run ./examples/vault [file]
 //
-// Without a file it makes one. It runs on a sandbox in this process; with
-// PRIVICORE_API_URL and credentials set, on that server, which PRIVICORE_WS_URL
-// has to go with: data is announced over the WebSocket channel.
+// Without a file it makes one. It runs on a sandbox in this process. With
+// PRIVICORE_API_URL and credentials set it runs on that server, and needs
+// PRIVICORE_WS_URL too: data is announced over the WebSocket channel.
 package main
 
 import (
@@ -64,7 +64,7 @@ func run(ctx context.Context) error {
 	cipher := agecipher.New(identity)
 
 	// Store reserves room, waits, encrypts while it uploads, and describes the
-	// file. The hash sees what Store reads.
+	// file. The tee hashes what Store reads.
 	sent := sha256.New()
 	up := newProgress("storing", info.Size())
 	token, err := client.DataToken.Store(ctx, privicore.Payload{
@@ -80,8 +80,8 @@ func run(ctx context.Context) error {
 	}
 	fmt.Println("the token is", token)
 
-	// Retrieve requests the data, waits until it is announced, and hands out
-	// what it has decrypted. It is whole when the reader says io.EOF.
+	// Retrieve requests the data, waits until it is announced, and returns a
+	// reader that decrypts. The data is complete when the reader returns io.EOF.
 	down := newProgress("retrieving", info.Size())
 	plaintext, err := client.DataToken.Retrieve(ctx, token, privicore.Retrieval{
 		Cipher:   cipher,
@@ -115,11 +115,16 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// explain says what is left to do after a failure.
+// explain adds to an error what can be done about it.
 func explain(err error) error {
-	var failed *privicore.StepError
-	if errors.As(err, &failed) && failed.Meta.FileName != "" {
-		return fmt.Errorf("%w\nthe data is on the server: ConfigureFileMeta with %s completes the work", err, failed.Temporary.Token)
+	failed, ok := errors.AsType[*privicore.StepError](err)
+	switch {
+	case !ok:
+		return err
+	case failed.Meta.FileName != "":
+		return fmt.Errorf("%w\nthe data may be on the server: ConfigureFileMeta with %s completes the work", err, failed.Temporary.Token)
+	case failed.Repeatable():
+		return fmt.Errorf("%w\nthe call can be made again", err)
 	}
 	return err
 }

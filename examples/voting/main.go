@@ -1,8 +1,8 @@
-// Data that is handed out only after a vote: once the vote says no, once it
-// says yes. Then a poll that is held for its own sake.
+// Data that is handed out only after a vote. The first vote says no, the second
+// one yes. Then a poll is held that nothing depends on.
 //
-// It runs on a sandbox in this process; with PRIVICORE_API_URL and credentials
-// set, on that server, where the authenticators of the profile have to vote.
+// It runs on a sandbox in this process. With PRIVICORE_API_URL and credentials
+// set it runs on that server, and the authenticators of the profile have to vote.
 package main
 
 import (
@@ -34,7 +34,7 @@ func main() {
 const timeLimit = time.Minute
 
 func run(ctx context.Context) error {
-	// On the sandbox nobody holds the phones: they vote as this says.
+	// On the sandbox the phones vote by themselves, all as agree says.
 	var agree atomic.Bool
 	client, where, stop, err := server.Connect(true, privicoretest.WithVoter(func(privicoretest.Poll) bool { return agree.Load() }))
 	if err != nil {
@@ -71,7 +71,7 @@ func run(ctx context.Context) error {
 	}
 	fmt.Println("stored something that deserves a vote")
 
-	policy, err := client.Policy.Gate(ctx, privicore.Gate{
+	policy, err := client.Policy.Gate(ctx, privicore.GateRequest{
 		Name:                name,
 		Template:            "Data access",
 		Events:              []string{"Retrieve data"},
@@ -81,7 +81,7 @@ func run(ctx context.Context) error {
 		defer lift(ctx, client, policy)
 	}
 	if err != nil {
-		return err // where a server has other templates, the error lists them
+		return err // a server with other templates: the error lists them
 	}
 	fmt.Println("retrieving data takes a vote now")
 
@@ -99,7 +99,7 @@ func run(ctx context.Context) error {
 		fmt.Println("  approved:", text)
 	}
 
-	poll, err := client.Voting.Create(ctx, privicore.Poll{
+	poll, err := client.Voting.Create(ctx, privicore.CreatePollRequest{
 		VotingConfiguration: name,
 		Title:               "Friday",
 		Question:            "Shall we close early?",
@@ -143,7 +143,7 @@ func retrieve(ctx context.Context, client *privicore.Client, token string, ciphe
 	return string(text), err
 }
 
-// lift puts a policy out of force, whatever has happened.
+// lift puts a policy out of force, also after ctx has ended.
 func lift(ctx context.Context, client *privicore.Client, policy *privicore.Policy) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()

@@ -1,8 +1,8 @@
-// Everything that Privicore pushes about a profile, printed as it comes: the
-// progress of its commands, whoever gives them, and data that becomes ready.
+// Everything that Privicore pushes about a profile, printed as it comes: how far
+// its commands are, whoever sent them, and data that becomes ready.
 //
-// It runs for two seconds on a sandbox in this process, where a device comes
-// and goes so that there is something to see. With PRIVICORE_API_URL,
+// It runs for two seconds on a sandbox in this process, where a device is
+// registered and removed so that there is something to see. With PRIVICORE_API_URL,
 // PRIVICORE_WS_URL and credentials set it follows that server until it is
 // interrupted.
 package main
@@ -36,7 +36,7 @@ func run(ctx context.Context) error {
 	}
 	defer stop()
 
-	// Events would connect by itself. This way the first line is true.
+	// Events connects by itself. Connect is here for the line that follows it.
 	if err := client.Connect(ctx); err != nil {
 		return err
 	}
@@ -75,6 +75,10 @@ func show(event privicore.Event) {
 		fmt.Println(now, "data   ", e.RequestID, "ready or on its way", e.Context)
 	case *privicore.StreamReadyEvent:
 		fmt.Println(now, "stream ", e.RequestID, "ready")
+	case *privicore.DisconnectedEvent:
+		fmt.Println(now, "the channel is lost; the client tries to join it again")
+	case *privicore.ReconnectedEvent:
+		fmt.Println(now, "the channel is back; what happened meanwhile was not pushed")
 	case *privicore.MissedEvent:
 		fmt.Println(now, "too slow,", e.Count, "events missed")
 	case *privicore.UnknownEvent:
@@ -88,7 +92,7 @@ func work(ctx context.Context, client *privicore.Client) error {
 	if err != nil {
 		return err
 	}
-	// A rejected command is an event like any other; it is removed twice.
+	// The device is removed twice. A rejected command is an event like any other.
 	var cmds []*privicore.Command
 	for range 2 {
 		cmd, err := client.Device.Remove(ctx, device.Identifier)

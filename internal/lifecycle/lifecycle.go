@@ -49,6 +49,10 @@ func (s *Scope) Done() <-chan struct{} { return s.ctx.Done() }
 // Context returns a context that ends with the scope.
 func (s *Scope) Context() context.Context { return s.ctx }
 
+// AfterEnd runs f in a goroutine of its own when the scope ends, unless stop is
+// called before. stop reports whether it kept f from running.
+func (s *Scope) AfterEnd(f func()) (stop func() bool) { return context.AfterFunc(s.ctx, f) }
+
 // Go runs f in a goroutine for which End waits, and reports whether it did. It
 // does not if the scope has ended. f has to return soon after Done is closed.
 func (s *Scope) Go(f func()) bool {

@@ -89,3 +89,18 @@ func TestDetachOutlivesItsContext(t *testing.T) {
 		assert.Equal(t, errEnded, context.Cause(second))
 	})
 }
+
+func TestAfterEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := lifecycle.New(errEnded)
+		var ran, stopped atomic.Bool
+		s.AfterEnd(func() { ran.Store(true) })
+		stop := s.AfterEnd(func() { stopped.Store(true) })
+		assert.True(t, stop())
+		s.End()
+		synctest.Wait()
+		assert.True(t, ran.Load())
+		assert.False(t, stopped.Load())
+	})
+}

@@ -36,57 +36,65 @@ Every operation of the Privicore API whose path is known, and the method of
 | **I** | **inferred** from the names of its siblings: neither documented nor seen |
 `
 
-// WriteCoverage writes docs/coverage.md.
-func WriteCoverage(w io.Writer) error {
-	var b strings.Builder
-	sections, inferred := 0, 0
-	for i, op := range All {
-		if i == 0 || op.Section != All[i-1].Section {
-			sections++
-		}
-		if op.Inferred() {
-			inferred++
-		}
-	}
-	fmt.Fprintf(&b, coverageHead, len(All), sections, inferred)
-
-	for i, op := range All {
-		if i == 0 || op.Section != All[i-1].Section {
-			fmt.Fprintf(&b, "\n## %s\n\n", op.Section)
-			b.WriteString("| Operation | Method | Call | Auth | Sends | Answer | Idempotent | Source |\n")
-			b.WriteString("|---|---|---|---|---|---|---|---|\n")
-		}
-		path, idempotent, source := op.Path, "no", op.Source
-		if op.OnFileServer() {
-			path = "{URL of an earlier answer}"
-		}
-		if op.Idempotent {
-			idempotent = "yes"
-		}
-		if op.Inferred() {
-			source = "**I**, inferred"
-		}
-		title := op.Title
-		if link := op.Link(); link != "" {
-			title = fmt.Sprintf("[%s](%s)", title, link)
-		}
-		fmt.Fprintf(&b, "| %s | `%s` | `%s %s` | %s | %s | %s | %s | %s |\n",
-			title, op.Name, op.Method, path, op.Auth, cmp.Or(op.Encoding.String(), "nothing"), op.Answer, idempotent, source)
-	}
-
-	b.WriteString(`
+const coverageTail = `
 ## Not reachable yet
 
 The vendor's menu names these operations too. Neither their paths nor their
 parameters are known, so they have no methods. ` + "`Client.Do`" + ` sends any request,
 for those who know more.
-`)
+`
+
+// WriteCoverage writes the contents of docs/coverage.md to w.
+func WriteCoverage(w io.Writer) error {
+	var rows strings.Builder
+	sections, inferred := 0, 0
+	for i, op := range All {
+		if i == 0 || op.Section() != All[i-1].Section() {
+			sections++
+			writeSection(&rows, op.Section())
+		}
+		if op.Inferred() {
+			inferred++
+		}
+		writeRow(&rows, op)
+	}
+	head := fmt.Sprintf(coverageHead, len(All), sections, inferred)
+
+	var tail strings.Builder
+	tail.WriteString(coverageTail)
 	for _, section := range slices.Sorted(maps.Keys(Unreachable)) {
-		fmt.Fprintf(&b, "\n### %s\n\n", section)
+		fmt.Fprintf(&tail, "\n### %s\n\n", section)
 		for _, title := range Unreachable[section] {
-			fmt.Fprintf(&b, "- %s\n", title)
+			fmt.Fprintf(&tail, "- %s\n", title)
 		}
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, head+rows.String()+tail.String())
 	return err
+}
+
+// writeSection begins the table of a section.
+func writeSection(b *strings.Builder, section string) {
+	fmt.Fprintf(b, "\n## %s\n\n", section)
+	b.WriteString("| Operation | Method | Call | Auth | Sends | Answer | Idempotent | Source |\n")
+	b.WriteString("|---|---|---|---|---|---|---|---|\n")
+}
+
+// writeRow writes the row of op.
+func writeRow(b *strings.Builder, op *Operation) {
+	title, path, idempotent, source := op.Title, op.Path, "no", op.Source
+	if link := op.Link(); link != "" {
+		title = fmt.Sprintf("[%s](%s)", title, link)
+	}
+	if op.OnFileServer() {
+		path = "{URL of an earlier answer}"
+	}
+	if op.Idempotent {
+		idempotent = "yes"
+	}
+	if op.Inferred() {
+		source = "**I**, inferred"
+	}
+	encoding := cmp.Or(op.Encoding.String(), "nothing")
+	fmt.Fprintf(b, "| %s | `%s` | `%s %s` | %s | %s | %s | %s | %s |\n",
+		title, op.Name, op.Method, path, op.Auth, encoding, op.Answer, idempotent, source)
 }

@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,8 +18,9 @@ import (
 	"github.com/privicore/privicore-go/internal/operation"
 )
 
-// All lists what table.go declares, once and in the same order.
+// All lists the variables of table.go, each once and in the same order.
 func TestAllIsComplete(t *testing.T) {
+	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "table.go", nil, parser.SkipObjectResolution)
 	require.NoError(t, err)
 	var declared, listed []string
@@ -42,18 +44,19 @@ func TestAllIsComplete(t *testing.T) {
 }
 
 func TestRows(t *testing.T) {
+	t.Parallel()
 	var sections, names, calls []string
 	for _, op := range operation.All {
-		if !slices.Contains(sections, op.Section) {
-			sections = append(sections, op.Section)
+		if !slices.Contains(sections, op.Section()) {
+			sections = append(sections, op.Section())
 		}
-		assert.Equal(t, sections[len(sections)-1], op.Section, "%s: sections are contiguous", op.Name)
+		assert.Equal(t, sections[len(sections)-1], op.Section(), "%s: sections are contiguous", op.Name)
 		assert.NotEmpty(t, op.Title, op.Name)
 		assert.Regexp(t, `^[A-Z][A-Za-z]*\.[A-Z][A-Za-z]*$`, op.Name)
 		assert.NotContains(t, names, op.Name, "a method is in the table once")
 		names = append(names, op.Name)
 		assert.Contains(t, []string{"S", "D", "L", "I", "D, L"}, op.Source, op.Name)
-		assert.Contains(t, []string{"GET", "POST"}, op.Method, op.Name)
+		assert.Contains(t, []string{http.MethodGet, http.MethodPost}, op.Method, op.Name)
 
 		if op.OnFileServer() {
 			assert.Empty(t, op.Path, "%s: the URL comes from an earlier answer", op.Name)
@@ -63,7 +66,7 @@ func TestRows(t *testing.T) {
 		calls = append(calls, op.Method+" "+op.Path)
 		assert.Regexp(t, `^(/[a-z-]+)+(/\{[a-zA-Z]+\})?$`, op.Path, "%s: one parameter at most, and at the end", op.Name)
 		assert.Equal(t, op.Path, op.Prefix()+braced(op.PathParameter()), op.Name)
-		if op.Method == "GET" {
+		if op.Method == http.MethodGet {
 			assert.Contains(t, []operation.Encoding{operation.Nowhere, operation.URL}, op.Encoding, "%s: a GET has no body", op.Name)
 		}
 		if op.Answer == operation.Command || op.Answer == operation.BareID {
@@ -80,6 +83,7 @@ func braced(name string) string {
 }
 
 func TestFixture(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]string{
 		"Utility.Health":                 "utility/health",
 		"Profile.ID":                     "profile/id",
@@ -99,6 +103,7 @@ func TestFixture(t *testing.T) {
 }
 
 func TestPathParameter(t *testing.T) {
+	t.Parallel()
 	op := operation.Operation{Path: "/request-status/{commandId}"}
 	assert.Equal(t, "/request-status/", op.Prefix())
 	assert.Equal(t, "commandId", op.PathParameter())
@@ -107,31 +112,69 @@ func TestPathParameter(t *testing.T) {
 	assert.Empty(t, op.PathParameter())
 }
 
-// The doc comment of every method names the operation as the vendor does, and
-// says so if the operation is inferred.
+// The doc comment of every method begins with the method's name. It names the
+// operation as the vendor does, has the address of the vendor's page, and says so if
+// the operation is inferred.
 func TestDocComments(t *testing.T) {
+	t.Parallel()
 	docs, services := methodDocs(t)
 	require.NotEmpty(t, services)
 	for _, op := range operation.All {
-		service, _, _ := strings.Cut(op.Name, ".")
-		if !services[service] {
-			continue
-		}
+		service, method, _ := strings.Cut(op.Name, ".")
+		require.True(t, services[service], "%s is of no service", op.Name)
 		doc, ok := docs[op.Name]
 		if !assert.True(t, ok, "%s is not declared", op.Name) {
 			continue
 		}
-		title, _, _ := strings.Cut(op.Title, ", other form")
-		title, _, _ = strings.Cut(title, " (")
-		assert.Contains(t, strings.ToLower(doc), `"`+strings.ToLower(title)+`"`, "the doc comment of %s", op.Name)
-		if op.Inferred() {
-			assert.Contains(t, strings.ToLower(doc), "inferred", "the doc comment of %s", op.Name)
+		for _, flaw := range flaws(op, method, doc) {
+			t.Errorf("the doc comment of %s %s", op.Name, flaw)
 		}
 	}
 }
 
-// methodDocs reads the doc comments of the services' methods, each on one line,
-// by Service.Method, and the services that are declared.
+// flaws returns what is wrong with the doc comment of op's method.
+func flaws(op *operation.Operation, method, doc string) (found []string) {
+	words := strings.Join(strings.Fields(doc), " ")
+	if !strings.HasPrefix(words, method+" ") {
+		found = append(found, "does not begin with "+method)
+	}
+	title, _, _ := strings.Cut(op.Title, ", other form")
+	title, _, _ = strings.Cut(title, " (")
+	lower := strings.ToLower(words)
+	if quoted := strings.ToLower(title); !strings.Contains(lower, `"`+quoted+`"`) && !strings.Contains(lower, "["+quoted+"]") {
+		found = append(found, `names neither "`+title+`" nor [`+title+`]`)
+	}
+	if definition := "]: " + op.Link(); op.Page != "" && !slices.ContainsFunc(strings.Split(doc, "\n"), func(line string) bool {
+		return strings.HasPrefix(line, "[") && strings.HasSuffix(line, definition)
+	}) {
+		found = append(found, "has no line [...]: "+op.Link())
+	}
+	if op.Inferred() && !strings.Contains(lower, "inferred") {
+		found = append(found, "does not say inferred")
+	}
+	return found
+}
+
+func TestFlaws(t *testing.T) {
+	t.Parallel()
+	op := &operation.Operation{Title: "Set it, other form", Page: "set-it", Source: "I"}
+	const definition = "\n\n[Set it]: https://docs.privicore.com/set-it"
+	for doc, want := range map[string][]string{
+		"Set does it: [Set it], inferred." + definition:                             nil,
+		"Set does it: \"set\nit\", inferred." + definition:                          nil,
+		"Sets does it: [Set it], inferred." + definition:                            {"does not begin with Set"},
+		"Set does it: set it, inferred.\n\n[It]: https://docs.privicore.com/set-it": {`names neither "Set it" nor [Set it]`},
+		"Set does it: [Set it]." + definition:                                       {"does not say inferred"},
+		"Set does it: [Set it], inferred.":                                          {"has no line [...]: https://docs.privicore.com/set-it"},
+		"Set does it: [Set it], inferred." + definition + "2":                       {"has no line [...]: https://docs.privicore.com/set-it"},
+	} {
+		assert.Equal(t, want, flaws(op, "Set", doc), doc)
+	}
+	assert.Empty(t, flaws(&operation.Operation{Title: "Set it"}, "Set", "Set does it: [Set it]."), "no page")
+}
+
+// methodDocs returns the doc comments of the services' methods, by
+// Service.Method, and the services that are declared.
 func methodDocs(t *testing.T) (docs map[string]string, services map[string]bool) {
 	t.Helper()
 	docs, services = make(map[string]string), make(map[string]bool)
@@ -155,7 +198,7 @@ func methodDocs(t *testing.T) (docs map[string]string, services map[string]bool)
 				}
 			case *ast.FuncDecl:
 				if service, ok := receiver(decl); ok {
-					docs[service+"."+decl.Name.Name] = strings.Join(strings.Fields(decl.Doc.Text()), " ")
+					docs[service+"."+decl.Name.Name] = decl.Doc.Text()
 				}
 			}
 		}
@@ -163,7 +206,7 @@ func methodDocs(t *testing.T) (docs map[string]string, services map[string]bool)
 	return docs, services
 }
 
-// receiver is the service whose method fn is.
+// receiver returns the service whose method fn is.
 func receiver(fn *ast.FuncDecl) (service string, ok bool) {
 	if fn.Recv == nil {
 		return "", false
@@ -184,6 +227,7 @@ type failingWriter struct{}
 func (failingWriter) Write([]byte) (int, error) { return 0, fs.ErrPermission }
 
 func TestWriteCoverage(t *testing.T) {
+	t.Parallel()
 	var table bytes.Buffer
 	require.NoError(t, operation.WriteCoverage(&table))
 	for _, line := range []string{
@@ -195,7 +239,7 @@ func TestWriteCoverage(t *testing.T) {
 	} {
 		assert.Contains(t, table.String(), line)
 	}
-	for _, line := range strings.Split(table.String(), "\n") {
+	for line := range strings.SplitSeq(table.String(), "\n") {
 		if strings.HasPrefix(line, "| ") && strings.Contains(line, "`") {
 			assert.Equal(t, 9, strings.Count(line, "|"), line)
 		}

@@ -3,68 +3,74 @@ package realtime
 import (
 	"container/list"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/privicore/privicore-go/internal/wire"
 )
 
 const (
-	// maxEarly bounds what is kept for one id that nobody watches.
+	// maxEarly bounds how many messages are kept for one id.
 	maxEarly = 8
-	// maxProgress bounds how often one watch hears that a command is running
-	// before the past is forgotten.
-	maxProgress = 64
-	// maxKeptBytes bounds what is kept altogether: messages carry payloads.
+	// maxHeld bounds how many messages are held for the subscriptions to one id.
+	maxHeld = 64
+	// maxKeptBytes bounds the memory of all that is kept, because messages can
+	// carry payloads.
 	maxKeptBytes = 64 << 20
+	// messageOverhead is about what a kept message takes beside its fields.
+	messageOverhead = 256
 )
 
-// inbox hands messages to those who watch their id, and keeps for a while what
-// comes before anyone does.
+// inbox hands messages to the subscriptions to their ids, and keeps for a while
+// what comes before there is one.
 type inbox struct {
 	keep    int
 	keepFor time.Duration
 
 	mu sync.Mutex
-	// Commands and requests may share an id.
+	// A command and a request may have the same id.
 	commands map[string]*entry
 	requests map[string]*entry
-	early    list.List // of *entry that are kept, oldest first
-	bytes    int       // in early
+	early    list.List // of *entry with early messages, oldest first
+	bytes    int       // that the early messages hold
 	kept     uint64    // number of the newest entry that was kept
-	dropped  uint64    // number of the newest one that was thrown away and matters
+	dropped  uint64    // number of the newest entry with an outcome that was thrown away
 }
 
-// entry is what there is for an id: watches and what they were told, or early
-// messages, never both.
+// entry is what there is for one id: either subscriptions and the messages they
+// hold, or early messages.
 type entry struct {
-	among   map[string]*entry
-	id      string
-	watches []*Watch
-	said    []Message // for all watches, also those that begin later; never changed, only added to
-	early   *early
+	index         map[string]*entry // the map that holds the entry
+	id            string
+	subscriptions []*Subscription
+	messages      []wire.Message // for all subscriptions, also later ones; Take hands out parts of it
+	early         *early
 }
 
-// early is what came while nobody watched.
+// early is what came while there was no subscription.
 type early struct {
-	messages []Message
+	messages []wire.Message
 	bytes    int
-	number   uint64 // ascending from entry to entry
+	number   uint64 // ascends from entry to entry
 	since    time.Time
 	place    *list.Element
 }
 
-// matters tells that there is more in it than that a command is running.
+// matters reports whether the messages hold more than progress of a command.
 func (e *early) matters() bool {
-	return len(e.messages) != 1 || !e.messages[0].isProgress()
+	return len(e.messages) != 1 || !e.messages[0].IsPending()
 }
 
-// Watch receives the messages for one id.
-type Watch struct {
+// Subscription receives the messages for one id. Its methods are safe for
+// concurrent use.
+type Subscription struct {
 	inbox   *inbox
 	entry   *entry
-	index   int // in entry.watches
+	place   int // in entry.subscriptions
 	ready   chan struct{}
-	taken   int    // of entry.said
-	dropped uint64 // see inbox, when the watch began
+	taken   int    // number of entry.messages that were taken
+	dropped uint64 // inbox.dropped when the subscription began
 }
 
 func (b *inbox) init(keep int, keepFor time.Duration) {
@@ -73,68 +79,72 @@ func (b *inbox) init(keep int, keepFor time.Duration) {
 	b.requests = make(map[string]*entry)
 }
 
-// find returns the entry for an id, a new one if there is none.
-func find(among map[string]*entry, id string) *entry {
-	e := among[id]
+// find returns the entry for an id, and makes one if there is none.
+func find(index map[string]*entry, id string) *entry {
+	e := index[id]
 	if e == nil {
-		e = &entry{among: among, id: id}
-		among[id] = e
+		// The caller's id may be part of something large.
+		e = &entry{index: index, id: strings.Clone(id)}
+		index[e.id] = e
 	}
 	return e
 }
 
-func (e *entry) forget() { delete(e.among, e.id) }
+func (e *entry) remove() { delete(e.index, e.id) }
 
-// watch begins to watch an id. What came before can be taken at once.
-func (b *inbox) watch(among map[string]*entry, id string) *Watch {
+// subscribe returns a subscription to an id. What came before can be taken at
+// once.
+func (b *inbox) subscribe(index map[string]*entry, id string, ready chan struct{}) *Subscription {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.dropOld()
-	e := find(among, id)
-	w := &Watch{inbox: b, entry: e, index: len(e.watches), ready: make(chan struct{}, 1), dropped: b.dropped}
+	e := find(index, id)
+	s := &Subscription{inbox: b, entry: e, place: len(e.subscriptions), ready: ready, dropped: b.dropped}
 	if e.early != nil {
-		e.said = e.early.messages
-		b.unkeep(e)
+		e.messages = e.early.messages
+		b.removeEarly(e)
 	}
-	if len(e.said) > 0 {
-		w.ready <- struct{}{}
+	if len(e.messages) > 0 {
+		wake(ready)
 	}
-	e.watches = append(e.watches, w)
-	return w
+	e.subscriptions = append(e.subscriptions, s)
+	return s
 }
 
-// Ready receives when Take has something to return.
-func (w *Watch) Ready() <-chan struct{} { return w.ready }
+// Ready returns a channel that receives when Take may have something to return.
+func (s *Subscription) Ready() <-chan struct{} { return s.ready }
 
-// Take returns the messages that came since the last time.
-func (w *Watch) Take() []Message {
-	w.inbox.mu.Lock()
-	defer w.inbox.mu.Unlock()
-	said := w.entry.said[w.taken:]
-	w.taken = len(w.entry.said)
-	return said
+// Take returns the messages that came since the last call. They must not be
+// changed.
+func (s *Subscription) Take() []wire.Message {
+	s.inbox.mu.Lock()
+	defer s.inbox.mu.Unlock()
+	messages := s.entry.messages[s.taken:]
+	s.taken = len(s.entry.messages)
+	return slices.Clip(messages)
 }
 
-// Stop ends the watch. Messages that nobody has taken are kept as early ones.
-func (w *Watch) Stop() {
-	b, e := w.inbox, w.entry
+// Stop ends the subscription. If it was the last one to its id, the messages
+// that it did not take are kept. Stop may be called more than once.
+func (s *Subscription) Stop() {
+	b, e := s.inbox, s.entry
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	last := len(e.watches) - 1
-	if w.index > last || e.watches[w.index] != w {
+	last := len(e.subscriptions) - 1
+	if s.place > last || e.subscriptions[s.place] != s {
 		return // stopped already
 	}
-	e.watches[w.index] = e.watches[last]
-	e.watches[w.index].index = w.index
-	e.watches[last] = nil
-	e.watches = e.watches[:last]
+	e.subscriptions[s.place] = e.subscriptions[last]
+	e.subscriptions[s.place].place = s.place
+	e.subscriptions[last] = nil
+	e.subscriptions = e.subscriptions[:last]
 	if last > 0 {
 		return
 	}
-	left := e.said[w.taken:]
-	e.said = nil
+	left := e.messages[s.taken:]
+	e.messages = nil
 	if len(left) == 0 {
-		e.forget()
+		e.remove()
 		return
 	}
 	for i := range left {
@@ -143,86 +153,90 @@ func (w *Watch) Stop() {
 	b.dropOld()
 }
 
-// deliver hands m to those who watch its id, or keeps it.
-func (b *inbox) deliver(m *Message) {
+// deliver hands m to the subscriptions to its id, or keeps it if there is none.
+func (b *inbox) deliver(m *wire.Message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	among := b.requests
-	if m.Type == TypeCommand {
-		among = b.commands
+	index := b.requests
+	if m.Type == wire.TypeCommand {
+		index = b.commands
 	}
-	e := find(among, m.ID)
-	if len(e.watches) == 0 {
+	e := find(index, m.ID)
+	if len(e.subscriptions) == 0 {
 		b.keepEarly(e, m)
 		b.dropOld()
 		return
 	}
-	if !e.say(m) {
+	if !e.hold(m) {
 		return
 	}
-	for _, w := range e.watches {
-		select {
-		case w.ready <- struct{}{}:
-		default: // not read yet
-		}
+	for _, s := range e.subscriptions {
+		wake(s.ready)
 	}
 }
 
-// say adds m to what the watches are told, unless it tells them nothing.
-func (e *entry) say(m *Message) bool {
-	if n := len(e.said); n > 0 && m.isProgress() {
-		untaken := slices.ContainsFunc(e.watches, func(w *Watch) bool { return w.taken < n })
-		if untaken || !e.said[n-1].isProgress() {
+// hold adds m to what the subscriptions can take, and reports whether it says
+// anything new to them.
+func (e *entry) hold(m *wire.Message) bool {
+	n := len(e.messages)
+	if n > 0 && m.IsPending() {
+		untaken := slices.ContainsFunc(e.subscriptions, func(s *Subscription) bool { return s.taken < n })
+		if untaken || !e.messages[n-1].IsPending() {
 			return false
 		}
-		if n >= maxProgress {
-			e.said = nil
-			for _, w := range e.watches {
-				w.taken = 0
-			}
-		}
 	}
-	e.said = append(e.said, *m)
+	if n >= maxHeld {
+		e.forget(n - maxHeld/2)
+	}
+	e.messages = append(e.messages, *m)
 	return true
 }
 
-// add appends m, unless it only repeats that a command is running.
-func add(queue []Message, m *Message) []Message {
-	if n := len(queue); n > 0 && m.isProgress() {
-		if queue[n-1].isProgress() {
-			queue[n-1] = *m
-		}
-		return queue
+// forget removes the n oldest messages. It copies the others, because what Take
+// returned must not change.
+func (e *entry) forget(n int) {
+	e.messages = slices.Clone(e.messages[n:])
+	for _, s := range e.subscriptions {
+		s.taken = max(s.taken-n, 0)
 	}
-	return append(queue, *m)
 }
 
-func (b *inbox) keepEarly(e *entry, m *Message) {
+// keepEarly keeps m for a subscription that may come.
+func (b *inbox) keepEarly(e *entry, m *wire.Message) {
 	if e.early == nil {
 		b.kept++
 		e.early = &early{number: b.kept, since: time.Now()}
 		e.early.place = b.early.PushBack(e)
 	}
 	kept := e.early
-	kept.messages = add(kept.messages, m)
-	if len(kept.messages) > maxEarly {
-		kept.messages = kept.messages[1:] // the newest says most
+	switch n := len(kept.messages); {
+	case n > 0 && m.IsPending() && kept.messages[n-1].IsPending():
+		kept.messages[n-1] = *m // only the latest progress is of use
+	case n > 0 && m.IsPending():
+		return // the end of the command is known
+	case n == maxEarly:
+		// The oldest message is of least use. Delete also frees its memory.
+		kept.messages = append(slices.Delete(kept.messages, 0, 1), *m)
+	default:
+		kept.messages = append(kept.messages, *m)
 	}
 	size := 0
 	for i := range kept.messages {
-		size += kept.messages[i].size()
+		size += kept.messages[i].Size() + messageOverhead
 	}
 	b.bytes += size - kept.bytes
 	kept.bytes = size
 }
 
-func (b *inbox) unkeep(e *entry) {
+// removeEarly removes the early messages of e.
+func (b *inbox) removeEarly(e *entry) {
 	b.early.Remove(e.early.place)
 	b.bytes -= e.early.bytes
 	e.early = nil
 }
 
-// dropOld throws away early messages beyond the bounds of number, size and age.
+// dropOld throws away the oldest early messages beyond the bounds of number,
+// bytes and age.
 func (b *inbox) dropOld() {
 	for front := b.early.Front(); front != nil; front = b.early.Front() {
 		e, _ := front.Value.(*entry)
@@ -232,12 +246,13 @@ func (b *inbox) dropOld() {
 		if e.early.matters() {
 			b.dropped = e.early.number
 		}
-		b.unkeep(e)
-		e.forget()
+		b.removeEarly(e)
+		e.remove()
 	}
 }
 
-// numbers of the newest entry that was kept, and of the newest thrown away.
+// numbers returns the number of the newest entry that was kept and of the newest
+// one that was thrown away.
 func (b *inbox) numbers() (kept, dropped uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -3,6 +3,8 @@ package realtime
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/privicore/privicore-go/internal/wire"
 )
 
 func newInbox(keep int, keepFor time.Duration) *inbox {
@@ -19,20 +23,26 @@ func newInbox(keep int, keepFor time.Duration) *inbox {
 	return &b
 }
 
-func outcome(id string) *Message {
-	return &Message{Type: TypeCommand, ID: id, CommandStatus: Succeeded}
+func outcome(id string) *wire.Message {
+	return &wire.Message{Type: wire.TypeCommand, ID: id, CommandStatus: wire.StatusSucceeded}
 }
 
-func progress(id, body string) *Message {
-	return &Message{Type: TypeCommand, ID: id, CommandStatus: Pending, Body: json.RawMessage(body)}
+func progress(id, body string) *wire.Message {
+	return &wire.Message{Type: wire.TypeCommand, ID: id, CommandStatus: wire.StatusPending, Body: json.RawMessage(body)}
 }
 
-func (b *inbox) watchCommand(id string) *Watch { return b.watch(b.commands, id) }
+func (b *inbox) subscribeCommand(id string) *Subscription {
+	return b.subscribe(b.commands, id, make(chan struct{}, 1))
+}
 
-// mark is where a command stands that is sent now.
-func (b *inbox) mark() Mark {
+func (b *inbox) subscribeRequest(id string) *Subscription {
+	return b.subscribe(b.requests, id, make(chan struct{}, 1))
+}
+
+// cursor returns the cursor of a command that is sent now.
+func (b *inbox) cursor() Cursor {
 	kept, _ := b.numbers()
-	return Mark{1, kept}
+	return Cursor{1, kept}
 }
 
 func assertEmpty(t *testing.T, b *inbox) {
@@ -44,20 +54,21 @@ func assertEmpty(t *testing.T, b *inbox) {
 }
 
 func TestBoundedByNumber(t *testing.T) {
+	t.Parallel()
 	b := newInbox(3, time.Hour)
-	sent := make([]Mark, 5)
+	sent := make([]Cursor, 5)
 	for i := range sent {
-		sent[i] = b.mark()
+		sent[i] = b.cursor()
 		b.deliver(outcome(fmt.Sprint(i)))
 	}
 	for i := range sent {
-		w := b.watchCommand(fmt.Sprint(i))
+		w := b.subscribeCommand(fmt.Sprint(i))
 		if i < 2 {
 			assert.Empty(t, w.Take())
-			assert.Equal(t, Mark{}, w.Since(sent[i]), "it has to be asked for")
+			assert.Equal(t, Cursor{}, w.Since(sent[i]), "it has to be asked for")
 		} else {
 			assert.Len(t, w.Take(), 1)
-			assert.NotEqual(t, Mark{}, w.Since(sent[i]), "the loss of others does not matter")
+			assert.NotEqual(t, Cursor{}, w.Since(sent[i]), "the loss of others does not matter")
 		}
 		w.Stop()
 	}
@@ -65,68 +76,72 @@ func TestBoundedByNumber(t *testing.T) {
 }
 
 func TestBoundedByAge(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newInbox(100, time.Minute)
-		old := b.mark()
+		old := b.cursor()
 		b.deliver(outcome("old"))
 		time.Sleep(59 * time.Second)
-		young := b.mark()
+		young := b.cursor()
 		b.deliver(outcome("young"))
 		time.Sleep(time.Second)
-		w := b.watchCommand("young")
+		w := b.subscribeCommand("young")
 		assert.Len(t, w.Take(), 1)
-		assert.NotEqual(t, Mark{}, w.Since(young))
+		assert.NotEqual(t, Cursor{}, w.Since(young))
 		w.Stop()
-		w = b.watchCommand("old")
+		w = b.subscribeCommand("old")
 		assert.Empty(t, w.Take())
-		assert.Equal(t, Mark{}, w.Since(old))
+		assert.Equal(t, Cursor{}, w.Since(old))
 		w.Stop()
 		assertEmpty(t, b)
 	})
 }
 
 func TestBoundedByBytes(t *testing.T) {
+	t.Parallel()
 	b := newInbox(1000, time.Hour)
 	body := json.RawMessage(strings.Repeat("x", 1<<20))
 	for i := range 200 {
-		b.deliver(&Message{Type: TypeAnswer, ID: fmt.Sprint(i), Body: body})
+		b.deliver(&wire.Message{Type: wire.TypeAnswer, ID: fmt.Sprint(i), Body: body})
 		require.LessOrEqual(t, b.bytes, maxKeptBytes)
 	}
 	assert.Greater(t, b.early.Len(), 50)
 	for range 20 {
-		b.deliver(&Message{Type: TypeAnswer, ID: "same", Body: body})
+		b.deliver(&wire.Message{Type: wire.TypeAnswer, ID: "same", Body: body})
 	}
-	w := b.watch(b.requests, "same")
+	w := b.subscribeRequest("same")
 	defer w.Stop()
 	assert.Len(t, w.Take(), maxEarly)
 }
 
-// What is thrown away while a command is watched is none of its business.
-func TestOthersLossWhileWatching(t *testing.T) {
+// What is thrown away while there is a subscription does not concern it.
+func TestLossOfOthersDuringASubscription(t *testing.T) {
+	t.Parallel()
 	b := newInbox(1, time.Hour)
-	sent := b.mark()
-	w := b.watchCommand("w")
+	sent := b.cursor()
+	w := b.subscribeCommand("w")
 	for i := range 10 {
 		b.deliver(outcome(fmt.Sprint(i)))
 	}
 	since := w.Since(sent)
-	require.NotEqual(t, Mark{}, since)
+	require.NotEqual(t, Cursor{}, since)
 	_, dropped := b.numbers()
 	assert.LessOrEqual(t, dropped, since.seen)
-	assert.Greater(t, dropped, sent.seen, "a command that is not watched may be concerned")
+	assert.Greater(t, dropped, sent.seen, "a command without a subscription may be concerned")
 }
 
-func TestSeveralWatches(t *testing.T) {
+func TestSeveralSubscriptions(t *testing.T) {
+	t.Parallel()
 	b := newInbox(10, time.Hour)
-	watches := make([]*Watch, 1000)
-	for i := range watches {
-		watches[i] = b.watchCommand("w")
+	subscriptions := make([]*Subscription, 1000)
+	for i := range subscriptions {
+		subscriptions[i] = b.subscribeCommand("w")
 	}
-	watches[1].Stop()
-	watches[1].Stop()
+	subscriptions[1].Stop()
+	subscriptions[1].Stop()
 	b.deliver(outcome("w"))
 	b.deliver(outcome("w"))
-	for i, w := range watches {
+	for i, w := range subscriptions {
 		if i != 1 {
 			assert.Len(t, w.Take(), 2)
 			w.Stop()
@@ -136,34 +151,36 @@ func TestSeveralWatches(t *testing.T) {
 }
 
 func TestCommandsAndRequestsMayShareAnID(t *testing.T) {
+	t.Parallel()
 	b := newInbox(10, time.Hour)
-	command, request := b.watchCommand("x"), b.watch(b.requests, "x")
+	command, request := b.subscribeCommand("x"), b.subscribeRequest("x")
 	b.deliver(outcome("x"))
 	assert.Len(t, command.Take(), 1)
 	assert.Empty(t, request.Take())
-	b.deliver(&Message{Type: TypeStream, ID: "x"})
+	b.deliver(&wire.Message{Type: wire.TypeStream, ID: "x"})
 	assert.Empty(t, command.Take())
 	assert.Len(t, request.Take(), 1)
 }
 
 func TestProgressDoesNotPileUp(t *testing.T) {
+	t.Parallel()
 	b := newInbox(10, time.Hour)
 	for i := range 100 {
 		b.deliver(progress("w", fmt.Sprint(i)))
 	}
 	b.deliver(outcome("w"))
 	b.deliver(progress("w", "late"))
-	w := b.watchCommand("w")
+	w := b.subscribeCommand("w")
 	got := w.Take()
 	require.Len(t, got, 2)
 	assert.Equal(t, "99", string(got[0].Body))
-	assert.Equal(t, Succeeded, got[1].CommandStatus)
+	assert.Equal(t, wire.StatusSucceeded, got[1].CommandStatus)
 	b.deliver(progress("w", "after the end"))
 	assert.Empty(t, w.Take())
 	w.Stop()
 	assertEmpty(t, b)
 
-	w = b.watchCommand("w")
+	w = b.subscribeCommand("w")
 	for range 100 {
 		b.deliver(progress("w", "1"))
 	}
@@ -172,19 +189,20 @@ func TestProgressDoesNotPileUp(t *testing.T) {
 		b.deliver(progress("w", "1"))
 		assert.Len(t, w.Take(), 1)
 	}
-	assert.LessOrEqual(t, len(w.entry.said), maxProgress)
+	assert.LessOrEqual(t, len(w.entry.messages), maxHeld)
 	w.Stop()
 	assertEmpty(t, b)
 }
 
 // Two wait for one command, and the first has taken the outcome before the
 // second begins.
-func TestALaterWatchIsToldTheSame(t *testing.T) {
+func TestALaterSubscriptionIsToldTheSame(t *testing.T) {
+	t.Parallel()
 	b := newInbox(10, time.Hour)
 	b.deliver(outcome("w"))
-	first := b.watchCommand("w")
+	first := b.subscribeCommand("w")
 	require.Len(t, first.Take(), 1)
-	second := b.watchCommand("w")
+	second := b.subscribeCommand("w")
 	require.Len(t, second.Ready(), 1)
 	assert.Len(t, second.Take(), 1)
 	first.Stop()
@@ -193,32 +211,35 @@ func TestALaterWatchIsToldTheSame(t *testing.T) {
 }
 
 func TestTheLossOfProgressIsNone(t *testing.T) {
+	t.Parallel()
 	b := newInbox(2, time.Hour)
-	sent := b.mark()
+	sent := b.cursor()
 	for i := range 10 {
 		b.deliver(progress(fmt.Sprint(i), "1"))
 	}
-	w := b.watchCommand("0")
+	w := b.subscribeCommand("0")
 	defer w.Stop()
 	assert.Empty(t, w.Take())
-	assert.NotEqual(t, Mark{}, w.Since(sent))
+	assert.NotEqual(t, Cursor{}, w.Since(sent))
 }
 
 func TestWhatNobodyTookIsKept(t *testing.T) {
+	t.Parallel()
 	b := newInbox(10, time.Hour)
-	sent := b.mark()
-	w := b.watchCommand("w")
+	sent := b.cursor()
+	w := b.subscribeCommand("w")
 	b.deliver(outcome("w"))
 	w.Stop()
-	w = b.watchCommand("w")
+	w = b.subscribeCommand("w")
 	<-w.Ready()
 	assert.Len(t, w.Take(), 1)
-	assert.NotEqual(t, Mark{}, w.Since(sent))
+	assert.NotEqual(t, Cursor{}, w.Since(sent))
 	w.Stop()
 	assertEmpty(t, b)
 }
 
 func TestInboxUnderFire(t *testing.T) {
+	t.Parallel()
 	b := newInbox(50, time.Hour)
 	var all sync.WaitGroup
 	for g := range 8 {
@@ -231,7 +252,7 @@ func TestInboxUnderFire(t *testing.T) {
 				case 1:
 					b.deliver(progress(id, "1"))
 				default:
-					w := b.watchCommand(id)
+					w := b.subscribeCommand(id)
 					w.Take()
 					w.Stop()
 				}
@@ -245,9 +266,132 @@ func TestInboxUnderFire(t *testing.T) {
 		b.deliver(outcome(fmt.Sprint(b.kept)))
 	}
 	for id := range b.commands {
-		w := b.watchCommand(id)
+		w := b.subscribeCommand(id)
 		w.Take()
 		w.Stop()
 	}
 	assertEmpty(t, b)
+}
+
+func TestSubscriptionsThatShareReady(t *testing.T) {
+	t.Parallel()
+	c := New(Config{Logger: slog.New(slog.DiscardHandler), Keep: 10, KeepFor: time.Hour})
+	defer c.Close()
+	c.inbox.deliver(outcome("c"))
+	c.inbox.deliver(&wire.Message{Type: wire.TypeAnswer, ID: "r"})
+	command, data := c.SubscribeData("c", "r")
+	<-command.Ready()
+	assert.Empty(t, data.Ready())
+	assert.Len(t, command.Take(), 1)
+	assert.Len(t, data.Take(), 1)
+
+	c.inbox.deliver(&wire.Message{Type: wire.TypeStream, ID: "r"})
+	<-command.Ready()
+	assert.Empty(t, command.Take())
+	assert.Len(t, data.Take(), 1)
+	command.Stop()
+	c.inbox.deliver(&wire.Message{Type: wire.TypeStream, ID: "r"})
+	<-data.Ready()
+	assert.Len(t, data.Take(), 1)
+	data.Stop()
+	assertEmpty(t, &c.inbox)
+}
+
+// What a subscription does not take is bounded. What it took does not change.
+func TestHeldMessagesAreBounded(t *testing.T) {
+	t.Parallel()
+	b := newInbox(10, time.Hour)
+	s, idle := b.subscribeCommand("w"), b.subscribeCommand("w")
+	b.deliver(outcome("w"))
+	first := s.Take()
+	require.Len(t, first, 1)
+	for i := range 10 * maxHeld {
+		m := outcome("w")
+		m.DataContext = fmt.Sprint(i)
+		b.deliver(m)
+		assert.Len(t, s.Take(), 1)
+	}
+	assert.Empty(t, first[0].DataContext)
+	left := idle.Take()
+	assert.LessOrEqual(t, len(left), maxHeld)
+	assert.Equal(t, fmt.Sprint(10*maxHeld-1), left[len(left)-1].DataContext)
+	for _, m := range left {
+		assert.Equal(t, "w", m.ID)
+	}
+	s.Stop()
+	idle.Stop()
+	assertEmpty(t, b)
+}
+
+func TestKeptMessagesDoNotHoldWhatSurroundsThem(t *testing.T) {
+	const kept = 300
+	c := New(Config{Logger: slog.New(slog.DiscardHandler), Keep: kept, KeepFor: time.Hour})
+	defer c.Close()
+	filler := strings.Repeat("x", 100<<10)
+	before := heap()
+	var e wire.Envelope
+	var subscriptions []*Subscription
+	for i := range kept {
+		id := fmt.Sprintf("019735db-0000-7000-8000-%012d", i)
+		if i%2 == 0 {
+			subscriptions = append(subscriptions, c.SubscribeCommand(id))
+		}
+		c.dispatch([]byte(`{"trace":"`+filler+`","data":{"type":"X-DPT-CAB-ID","id":"`+id+`","command_status":2,"body":"x"}}`), &e, "")
+	}
+	e = wire.Envelope{}
+	assert.Less(t, heap()-before, int64(5<<20))
+	assert.Equal(t, kept/2, c.inbox.early.Len())
+	assert.Greater(t, c.inbox.bytes, kept/2*messageOverhead)
+	for _, s := range subscriptions {
+		assert.Len(t, s.Take(), 1)
+		s.Stop()
+	}
+	runtime.KeepAlive(filler)
+}
+
+func heap() int64 {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
+}
+
+// A message that pushes another one out lets go of its memory.
+func TestEarlyMessagesLetGoOfOlderOnes(t *testing.T) {
+	b := newInbox(10, time.Hour)
+	before := heap()
+	for range 3 * maxEarly {
+		b.deliver(&wire.Message{Type: wire.TypeAnswer, ID: "r", Body: make([]byte, 1<<20)})
+	}
+	assert.Less(t, heap()-before, int64(maxEarly+1)<<20)
+	runtime.KeepAlive(b)
+}
+
+// A caller may append to what it took.
+func TestTakenMessagesAreTheCallers(t *testing.T) {
+	t.Parallel()
+	b := newInbox(10, time.Hour)
+	s := b.subscribeCommand("w")
+	defer s.Stop()
+	for range 3 {
+		b.deliver(outcome("w"))
+	}
+	first := s.Take()
+	b.deliver(outcome("w"))
+	_ = append(first, wire.Message{ID: "of the caller"})
+	assert.Equal(t, []wire.Message{*outcome("w")}, s.Take())
+}
+
+func BenchmarkDeliver(b *testing.B) {
+	c := New(Config{Logger: slog.New(slog.DiscardHandler), Keep: 10, KeepFor: time.Hour})
+	defer c.Close()
+	s := c.SubscribeCommand("019735db-0000-7000-8000-000000000000")
+	defer s.Stop()
+	data := []byte(`{"data":{"type":"X-DPT-CAB-ID","id":"019735db-0000-7000-8000-000000000000","command_status":2,"body":"device.removed"}}`)
+	var e wire.Envelope
+	b.ReportAllocs()
+	for b.Loop() {
+		c.dispatch(data, &e, "")
+		s.Take()
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,7 +13,12 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
+
+	"github.com/privicore/privicore-go/internal/wire"
 )
+
+// maxRefusal bounds how much of the proxy's text an error quotes.
+const maxRefusal = 200
 
 // request is what the client sends over the connection.
 type request struct {
@@ -26,15 +32,17 @@ type requestData struct {
 	ChannelID          string `json:"channelId,omitempty"`
 }
 
-// errRefused is a join that will not succeed by trying again.
+// errRefused is matched by the error of a join that will not succeed if it is
+// tried again.
 var errRefused = errors.New("join refused")
 
 // RefusedError is the proxy's refusal of a join.
 type RefusedError struct {
-	Status  int // 0 if the answer has none
-	Message string
+	Status  int    // 0 if the answer has none
+	Message string // what the proxy says, without the token
 }
 
+// Error returns the status and the message.
 func (e *RefusedError) Error() string {
 	text := fmt.Sprintf("join refused with status %d", e.Status)
 	if e.Message != "" {
@@ -43,22 +51,24 @@ func (e *RefusedError) Error() string {
 	return text
 }
 
-// Is tells a refusal from a server that is unwell or overrun.
+// Is reports whether target is errRefused and the refusal lasts. A refusal by a
+// server that fails or limits the rate does not last.
 func (e *RefusedError) Is(target error) bool {
 	return target == errRefused && e.Status < 500 && e.Status != http.StatusTooManyRequests
 }
 
-// join connects and joins. If the proxy refuses the token, one other is tried.
-func (c *Channel) join() (*line, error) {
-	ctx, cancel := context.WithTimeout(c.life, joinTimeout)
+// connect connects and joins. If the proxy refuses the token, it tries one other
+// token.
+func (c *Channel) connect() (*conn, error) {
+	ctx, cancel := context.WithTimeout(c.scope.Context(), joinTimeout)
 	defer cancel()
 	token, err := c.config.Token(ctx, "")
 	if err != nil {
 		return nil, tokenError(err)
 	}
-	l, err := c.dialAndJoin(ctx, token)
+	conn, err := c.dialAndJoin(ctx, token)
 	if !errors.Is(err, errRefused) {
-		return l, err
+		return conn, err
 	}
 	renewed, renewErr := c.config.Token(ctx, token)
 	switch {
@@ -70,7 +80,8 @@ func (c *Channel) join() (*line, error) {
 	return c.dialAndJoin(ctx, renewed)
 }
 
-// tokenError counts as a refusal, unless there may be a token later.
+// tokenError returns the error of an attempt without a token. It matches
+// errRefused unless there may be a token later.
 func tokenError(err error) error {
 	if errors.Is(err, ErrTokenLater) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("no token to join with: %w", err)
@@ -78,78 +89,86 @@ func tokenError(err error) error {
 	return fmt.Errorf("%w: no token to join with: %w", errRefused, err)
 }
 
-func (c *Channel) dialAndJoin(ctx context.Context, token string) (*line, error) {
-	l, err := dial(ctx, c.config.HTTPClient, c.config.URL)
+func (c *Channel) dialAndJoin(ctx context.Context, token string) (*conn, error) {
+	start := time.Now()
+	conn, err := dial(ctx, &c.config)
 	if err != nil {
 		return nil, err
 	}
-	// The reader does not look at the context; this does.
-	stop := context.AfterFunc(ctx, func() { _ = l.CloseNow() })
+	conn.token, conn.correlationID = token, rand.Text()
+	c.debug("privicore: WebSocket connected", slog.String("host", c.host()), slog.Duration("took", time.Since(start)))
+	// The reader does not look at the context, so the end of the context has to
+	// close the connection.
+	stop := context.AfterFunc(ctx, func() { conn.cut(ctx.Err()) })
 
-	join := request{Action: "joinChannel", CorrelationID: rand.Text(), Data: requestData{AuthorizationToken: token}}
-	if err = wsjson.Write(ctx, l.Conn, join); err == nil {
-		var refused error
-		err = c.read(l.Conn, func(answer *envelope) bool {
-			// A server that does not ask for correlation ids may not return
-			// them either.
-			if answer.correlationID != join.CorrelationID && (answer.correlationID != "" || answer.status == 0) {
-				return false
-			}
-			l.channelID = answer.channelID
-			if answer.status != http.StatusOK {
-				refused = refusal(answer, token)
-			}
-			return true
-		})
-		if err == nil {
-			err = refused
-		}
+	join := request{Action: "joinChannel", CorrelationID: conn.correlationID, Data: requestData{AuthorizationToken: token}}
+	if err = wsjson.Write(ctx, conn.Conn, join); err == nil {
+		err = c.awaitAnswer(conn)
 	}
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
-		_ = l.CloseNow()
+		_ = conn.CloseNow()
 		if ctx.Err() != nil {
 			err = fmt.Errorf("no answer to the join: %w", ctx.Err())
 		}
 		return nil, err
 	}
-	return l, nil
+	c.debug("privicore: WebSocket channel joined", slog.Duration("took", time.Since(start)))
+	return conn, nil
 }
 
-// refusal quotes the proxy, but never the token.
-func refusal(answer *envelope, token string) error {
-	message := strings.ReplaceAll(answer.text, token, "[token]")
-	if len(message) > 200 {
-		message = message[:200] + "..."
+// awaitAnswer reads until the answer to the join has come, and returns an error
+// if it is a refusal.
+func (c *Channel) awaitAnswer(conn *conn) error {
+	var refused error
+	err := c.read(conn, func(answer *wire.Envelope) bool {
+		conn.channelID = answer.ChannelID
+		refused = conn.refusal(answer)
+		return true
+	})
+	if err != nil {
+		return err
 	}
-	return &RefusedError{answer.status, message}
+	return refused
 }
 
-// leave ends the session politely, but not at any price: the peer may be dead.
-func (c *Channel) leave(l *line) {
-	timer := time.AfterFunc(closeTimeout, l.cut)
+// refusal returns the error of an answer to the join, nil if the proxy agrees.
+// It quotes the proxy without the token.
+func (c *conn) refusal(answer *wire.Envelope) error {
+	if answer.Status == http.StatusOK {
+		return nil
+	}
+	message := strings.ReplaceAll(answer.Text, c.token, "[token]")
+	if len(message) > maxRefusal {
+		message = strings.ToValidUTF8(message[:maxRefusal], "") + "..."
+	}
+	return &RefusedError{answer.Status, message}
+}
+
+// leave leaves the channel and closes the connection. It cuts the connection if
+// that takes too long, because the peer may be dead.
+func (c *Channel) leave(conn *conn) {
+	timer := time.AfterFunc(closeTimeout, func() { conn.cut(ErrClosed) })
 	defer timer.Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	token, err := c.config.Token(ctx, "")
 	if err == nil {
-		// The documentation names the channel by the token, older clients by
-		// its id.
-		data := requestData{token, l.channelID}
-		_ = wsjson.Write(ctx, l.Conn, request{Action: "leaveChannel", CorrelationID: rand.Text(), Data: data})
+		// The documentation names the channel by the token, older clients name
+		// it by its id.
+		data := requestData{token, conn.channelID}
+		_ = wsjson.Write(ctx, conn.Conn, request{Action: "leaveChannel", CorrelationID: rand.Text(), Data: data})
 	}
-	_ = l.Close(websocket.StatusNormalClosure, "")
+	_ = conn.Close(websocket.StatusNormalClosure, "")
 }
 
-// dialError leaves out the URL.
-func dialError(resp *http.Response, err error) error {
-	if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
-		return fmt.Errorf("the WebSocket handshake was answered with status %d", resp.StatusCode)
+// host returns the host of the proxy. The rest of the URL may be secret.
+func (c *Channel) host() string {
+	u, err := url.Parse(c.config.URL)
+	if err != nil {
+		return ""
 	}
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err
-	}
-	return fmt.Errorf("connect to the WebSocket proxy: %w", err)
+	return u.Host
 }

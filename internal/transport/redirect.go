@@ -7,18 +7,14 @@ import (
 
 const maxRedirects = 5
 
-// confine returns a copy of client that stays where it was sent. net/http
-// keeps custom headers and, on a 307, the body across hosts, and turns a POST
-// into a GET on a 302: a token or a password would travel, or a command would
-// seem to have been given. Such redirects are handed out as the answer.
-func confine(client *http.Client) *http.Client {
+// confine returns a copy of client that sends through trips and stays at the
+// origin of a request. net/http keeps custom headers and, on a 307, the body
+// across hosts, and turns a POST into a GET on a 302. A token or a password
+// would travel, or a command would seem to have been given. Such a redirect is
+// returned as the answer.
+func confine(client *http.Client, trips *roundTripper) *http.Client {
 	confined := *client
-	// An embedded interface hides CloseIdleConnections, which go-retryablehttp
-	// calls after every failure: the pool may be the user's.
-	confined.Transport = struct{ http.RoundTripper }{client.Transport}
-	if client.Transport == nil {
-		confined.Transport = struct{ http.RoundTripper }{http.DefaultTransport}
-	}
+	confined.Transport = trips
 	confined.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 		first := via[0]
 		if len(via) > maxRedirects || req.Method != first.Method || !sameOrigin(req.URL, first.URL) {

@@ -43,6 +43,7 @@ func redirecting(t *testing.T, status int, to string) (from string, arrived *ato
 }
 
 func TestRedirectToAnotherOriginIsNotFollowed(t *testing.T) {
+	t.Parallel()
 	var visits atomic.Int32
 	elsewhere := func(http.ResponseWriter, *http.Request) { visits.Add(1) }
 	other := serve(t, elsewhere)
@@ -54,7 +55,7 @@ func TestRedirectToAnotherOriginIsNotFollowed(t *testing.T) {
 				"https://127.0.0.1" + port + "/to", "http://user:pass@127.0.0.1" + port + "/to",
 			} {
 				from, _ := redirecting(t, status, to)
-				r := &Request{Method: method, URL: from, Header: http.Header{"X-Dpt-Authorization": {"T-secret"}}, Repeat: method == http.MethodGet}
+				r := &Request{Method: method, URL: from, Header: http.Header{"X-Dpt-Authorization": {"T-secret"}}, Idempotent: method == http.MethodGet}
 				if method == http.MethodPost {
 					r.Body = []byte("a=b")
 				}
@@ -70,18 +71,20 @@ func TestRedirectToAnotherOriginIsNotFollowed(t *testing.T) {
 
 // The scheme is part of the origin also where host and port are the same.
 func TestRedirectToAnotherScheme(t *testing.T) {
+	t.Parallel()
 	sent := 0
 	rt := roundTrip(func(r *http.Request) (*http.Response, error) {
 		sent++
 		return reply(307, "", "Location", "http://api.test:9009/to"), nil
 	})
-	answer, err := New(&http.Client{Transport: rt}, 3, silent).Do(t.Context(), get("https://api.test:9009/from"))
+	answer, err := New(Config{Client: &http.Client{Transport: rt}, MaxRetries: 3}).Do(t.Context(), get("https://api.test:9009/from"))
 	require.NoError(t, err)
 	assert.Equal(t, 307, answer.StatusCode)
 	assert.Equal(t, 1, sent)
 }
 
 func TestRedirectByWayOfTheSameOrigin(t *testing.T) {
+	t.Parallel()
 	hosts := []string{}
 	rt := roundTrip(func(r *http.Request) (*http.Response, error) {
 		hosts = append(hosts, r.URL.Host+r.URL.Path)
@@ -90,12 +93,13 @@ func TestRedirectByWayOfTheSameOrigin(t *testing.T) {
 		}
 		return reply(307, "", "Location", "https://evil.test/3"), nil
 	})
-	_, err := New(&http.Client{Transport: rt}, 3, silent).Do(t.Context(), command("https://api.test/1"))
+	_, err := New(Config{Client: &http.Client{Transport: rt}, MaxRetries: 3}).Do(t.Context(), command("https://api.test/1"))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"api.test/1", "api.test/2"}, hosts)
 }
 
 func TestRedirectWithinTheOrigin(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		method   string
 		status   int
@@ -108,7 +112,7 @@ func TestRedirectWithinTheOrigin(t *testing.T) {
 		{http.MethodPost, 301, false}, {http.MethodPost, 302, false}, {http.MethodPost, 303, false},
 	} {
 		from, arrived := redirecting(t, test.status, "/to")
-		r := &Request{Method: test.method, URL: from, Header: http.Header{"X-Dpt-Authorization": {"T-secret"}}, Repeat: test.method == http.MethodGet}
+		r := &Request{Method: test.method, URL: from, Header: http.Header{"X-Dpt-Authorization": {"T-secret"}}, Idempotent: test.method == http.MethodGet}
 		if test.method == http.MethodPost {
 			r.Body = []byte("a=b")
 		}
@@ -120,36 +124,38 @@ func TestRedirectWithinTheOrigin(t *testing.T) {
 }
 
 func TestRedirectsWithoutEnd(t *testing.T) {
+	t.Parallel()
 	sent := 0
 	rt := roundTrip(func(r *http.Request) (*http.Response, error) {
 		sent++
 		return reply(307, "", "Location", r.URL.Path+"x"), nil
 	})
-	answer, err := New(&http.Client{Transport: rt}, 3, silent).Do(t.Context(), get("https://api.test/x"))
+	answer, err := New(Config{Client: &http.Client{Transport: rt}, MaxRetries: 3}).Do(t.Context(), get("https://api.test/x"))
 	require.NoError(t, err)
 	assert.Equal(t, 307, answer.StatusCode)
 	assert.Equal(t, 1+maxRedirects, sent)
 }
 
 func TestRedirectPolicyOfUsersClient(t *testing.T) {
+	t.Parallel()
 	from, arrived := redirecting(t, 307, "/to")
 	r := &Request{Method: http.MethodPost, URL: from, Body: []byte("a=b"), Header: http.Header{"X-Dpt-Authorization": {"T-secret"}}}
 	stop := errors.New("no redirects")
 	asked := 0
 	user := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { asked++; return stop }, Transport: new(http.Transport)}
 	defer user.CloseIdleConnections()
-	_, err := New(user, 3, silent).Do(t.Context(), r)
+	_, err := New(Config{Client: user, MaxRetries: 3}).Do(t.Context(), r)
 	require.ErrorIs(t, err, stop)
 	assert.Equal(t, 1, asked)
 	assert.Zero(t, arrived.Load())
 
 	user.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	answer, err := New(user, 3, silent).Do(t.Context(), r)
+	answer, err := New(Config{Client: user, MaxRetries: 3}).Do(t.Context(), r)
 	require.NoError(t, err)
 	assert.Equal(t, 307, answer.StatusCode)
 
 	user.CheckRedirect = func(*http.Request, []*http.Request) error { return nil }
-	answer, err = New(user, 3, silent).Do(t.Context(), r)
+	answer, err = New(Config{Client: user, MaxRetries: 3}).Do(t.Context(), r)
 	require.NoError(t, err)
 	assert.Equal(t, 200, answer.StatusCode)
 	assert.EqualValues(t, 1, arrived.Load())

@@ -2,101 +2,126 @@ package transport
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"time"
 )
 
 const (
 	firstPause = 200 * time.Millisecond
-	// maxPause bounds a pause inside a call. A server that asks for more gets
-	// its way, but the caller is told at once instead of being held.
-	maxPause = 30 * time.Second
+	// longestPause bounds one pause. If the server asks for a longer one, the
+	// caller gets the answer at once.
+	longestPause = 30 * time.Second
 )
 
-// policy decides for one call whether it is sent again. go-retryablehttp asks
-// it after each attempt; its own default would repeat a POST that the server
-// may have carried out.
-type policy struct {
-	repeat  bool
-	failed  int // attempts that are being made good for
-	pause   time.Duration
-	pausing bool // before another attempt
+// retry is the state that a call keeps from one attempt to the next.
+type retry struct {
+	pause   time.Duration // before the next attempt
+	paused  time.Duration // sum of all pauses so far
+	pausing bool          // the pause before the next attempt is in progress
+	status  int           // status that the next attempt is made for, or zero
+	err     error         // error that the next attempt is made for, or nil
 }
 
-// check is called after the answer has begun and, if that is fine, after it
-// has been read.
-func (p *policy) check(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	p.pausing = false
-	if ctx.Err() != nil || !p.safe(resp, err) {
-		return false, nil
+// checkRetry decides whether a call is sent again. go-retryablehttp calls it
+// with each answer or error, and once more after the answer was read. Its own
+// policy would send a POST again that the server may have carried out.
+func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	return callOf(ctx).again(resp, err), nil
+}
+
+// noBackoff makes go-retryablehttp not wait: its wait knows nothing of a scope.
+// prepareRetry waits.
+func noBackoff(time.Duration, time.Duration, int, *http.Response) time.Duration { return 0 }
+
+// prepareRetry waits for the pause before the next attempt. By then the body of
+// the last answer was read, and its connection can be used again.
+func prepareRetry(req *http.Request) error {
+	c := callOf(req.Context())
+	c.logPause()
+	if err := c.wait(); err != nil {
+		return err
 	}
-	p.pause = p.pauseAfter(resp)
-	deadline, ok := ctx.Deadline()
-	return p.pause <= maxPause && (!ok || time.Until(deadline) > p.pause), nil
+	c.retry.paused += c.retry.pause
+	c.retry.pausing = false
+	c.attempts++
+	c.prepare(req)
+	return nil
 }
 
-// backoff is called when there will be another attempt.
-func (p *policy) backoff(time.Duration, time.Duration, int, *http.Response) time.Duration {
-	p.failed++
-	p.pausing = true
-	return p.pause
+// wait waits for the pause. It returns an error if the context or the scope ends.
+func (c *call) wait() error {
+	var scope <-chan struct{}
+	if c.Scope != nil {
+		scope = c.Scope.Done()
+	}
+	timer := time.NewTimer(c.retry.pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.ctx.Done():
+	case <-scope:
+	}
+	// More than one of them may be ready.
+	return c.ended()
 }
 
-// safe tells that sending the call again can do no harm and may help.
-func (p *policy) safe(resp *http.Response, err error) bool {
+// again reports whether the call is to be sent again.
+func (c *call) again(resp *http.Response, err error) bool {
+	switch {
+	case err == nil && c.answer != nil:
+		return false // decided before it was read
+	case c.NoRetry || c.attempts > c.t.maxRetries || c.ended() != nil || !c.safe(resp, err):
+		return false
+	}
+	pause := c.pauseAfter(resp, err)
+	if !c.affordable(pause) {
+		return false
+	}
+	c.retry.pause, c.retry.pausing = pause, true
+	c.retry.status, c.retry.err = 0, err
+	if err == nil {
+		c.retry.status = resp.StatusCode
+	}
+	return true
+}
+
+// safe reports whether sending the call again can do no harm and may help.
+func (c *call) safe(resp *http.Response, err error) bool {
 	if err != nil {
-		return !untrusted(err) && !errors.Is(err, ErrTooLarge) && (p.repeat || neverSent(err))
+		return !untrusted(err) && !errors.Is(err, ErrTooLarge) && (c.Idempotent || c.hop.unsent(err))
 	}
 	switch resp.StatusCode {
-	case http.StatusTooManyRequests:
-		return true
+	case http.StatusTooManyRequests, http.StatusMisdirectedRequest, http.StatusTooEarly:
+		return true // the server refused the call before it ran it
 	case http.StatusServiceUnavailable:
-		// With a time to come back the server says that it did nothing.
+		// A server that says when to come back has not run the call.
 		_, said := RetryAfter(resp.Header)
-		return p.repeat || said
-	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
-		return p.repeat
+		return c.Idempotent || said
+	case http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
+		return c.Idempotent
 	}
-	return false
+	// Content delivery networks use 520 to 529 for failures of the server behind
+	// them.
+	return c.Idempotent && resp.StatusCode >= 520 && resp.StatusCode <= 529
 }
 
-func (p *policy) pauseAfter(resp *http.Response) time.Duration {
-	if resp != nil {
+// pauseAfter returns the pause that the server asks for, or one that grows with
+// each attempt.
+func (c *call) pauseAfter(resp *http.Response, err error) time.Duration {
+	if err == nil {
 		if pause, ok := RetryAfter(resp.Header); ok {
 			return pause
 		}
 	}
-	return Jitter(firstPause << min(p.failed, 6))
+	return Jitter(firstPause << min(c.attempts-1, 6))
 }
 
-// Jitter returns a duration between half of d and d, so that clients that
-// failed together do not come back together.
-func Jitter(d time.Duration) time.Duration {
-	return d/2 + rand.N(d/2+1)
-}
-
-// RetryAfter reads the header of that name: seconds, or a date.
-func RetryAfter(header http.Header) (time.Duration, bool) {
-	value := header.Get("Retry-After")
-	if value == "" {
-		return 0, false
+// affordable reports whether a pause is within all bounds.
+func (c *call) affordable(pause time.Duration) bool {
+	if pause > longestPause || c.t.maxPause > 0 && c.retry.paused+pause > c.t.maxPause {
+		return false
 	}
-	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil || errors.Is(err, strconv.ErrRange) {
-		return time.Duration(max(seconds, 0)) * time.Second, true
-	}
-	if date, err := http.ParseTime(value); err == nil {
-		return max(time.Until(date), 0), true
-	}
-	return 0, false
-}
-
-// untrusted tells that the server's certificate was refused: trying again
-// would only meet it again.
-func untrusted(err error) bool {
-	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
-	return ok
+	deadline, ok := c.ctx.Deadline()
+	return !ok || time.Until(deadline) > pause
 }

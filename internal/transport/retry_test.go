@@ -29,12 +29,13 @@ func attempts(t *testing.T, r *Request, maxRetries int, do func() (*http.Respons
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		rt := roundTrip(func(*http.Request) (*http.Response, error) { sent++; return do() })
-		answer, err = New(&http.Client{Transport: rt}, maxRetries, silent).Do(t.Context(), r)
+		answer, err = New(Config{Client: &http.Client{Transport: rt}, MaxRetries: maxRetries, StallTimeout: time.Minute}).Do(t.Context(), r)
 	})
 	return sent, answer, err
 }
 
 func TestWhatIsSentAgain(t *testing.T) {
+	t.Parallel()
 	status := func(code int, header ...string) func() (*http.Response, error) {
 		return func() (*http.Response, error) { return reply(code, "", header...), nil }
 	}
@@ -52,9 +53,13 @@ func TestWhatIsSentAgain(t *testing.T) {
 		{"400", status(400), false, false, false},
 		{"401", status(401), false, false, false},
 		{"404", status(404), false, false, false},
+		{"408", status(408), true, false, false},
+		{"408 with Retry-After", status(408, "Retry-After", "1"), true, false, false},
 		{"409", status(409), false, false, false},
+		{"421", status(421), true, true, false},
 		{"422", status(422), false, false, false},
 		{"422 with Retry-After", status(422, "Retry-After", "1"), false, false, false},
+		{"425", status(425), true, true, false},
 		{"429", status(429), true, true, false},
 		{"429 with Retry-After", status(429, "Retry-After", "1"), true, true, false},
 		{"500", status(500), true, false, false},
@@ -65,6 +70,9 @@ func TestWhatIsSentAgain(t *testing.T) {
 		{"503 with Retry-After", status(503, "Retry-After", "1"), true, true, false},
 		{"503 with an unreadable Retry-After", status(503, "Retry-After", "soon"), true, false, false},
 		{"504", status(504), true, false, false},
+		{"520", status(520), true, false, false},
+		{"522", status(522), true, false, false},
+		{"529", status(529), true, false, false},
 		{"connection refused", failure(errRefused), true, true, false},
 		{"proxy refused", failure(&net.OpError{Op: "proxyconnect", Err: errors.New("no")}), true, true, false},
 		{"unknown host", failure(&net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true}}), true, true, false},
@@ -83,6 +91,7 @@ func TestWhatIsSentAgain(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			sent, _, err := attempts(t, get("https://api.test"), 3, test.do)
 			assert.Equal(t, count(test.read), sent, "read")
 			if e, ok := errors.AsType[*Error](err); ok {
@@ -98,7 +107,7 @@ func TestWhatIsSentAgain(t *testing.T) {
 			assert.Equal(t, 1, sent, "no retries")
 
 			once := get("https://api.test")
-			once.Once = true
+			once.NoRetry = true
 			sent, _, _ = attempts(t, once, 3, test.do)
 			assert.Equal(t, 1, sent, "once")
 		})
@@ -106,6 +115,7 @@ func TestWhatIsSentAgain(t *testing.T) {
 }
 
 func TestLastAnswerIsReturned(t *testing.T) {
+	t.Parallel()
 	n := 0
 	sent, answer, err := attempts(t, get("https://api.test"), 2, func() (*http.Response, error) {
 		n++
@@ -127,6 +137,7 @@ func TestLastAnswerIsReturned(t *testing.T) {
 }
 
 func TestBodyIsSentAgainWhole(t *testing.T) {
+	t.Parallel()
 	n := 0
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -156,20 +167,21 @@ func pauses(t *testing.T, retryAfter func() string) (pause time.Duration) {
 			pause = time.Since(first)
 			return reply(200, ""), nil
 		})
-		_, err := New(&http.Client{Transport: rt}, 3, silent).Do(t.Context(), command("https://api.test"))
+		_, err := New(Config{Client: &http.Client{Transport: rt}, MaxRetries: 3}).Do(t.Context(), command("https://api.test"))
 		require.NoError(t, err)
 	})
 	return pause
 }
 
 func TestPauseThatTheServerAsksFor(t *testing.T) {
+	t.Parallel()
 	assert.Equal(t, 7*time.Second, pauses(t, func() string { return "7" }))
 	assert.Equal(t, 9*time.Second, pauses(t, func() string {
 		return time.Now().Add(9 * time.Second).UTC().Format(http.TimeFormat)
 	}))
 	assert.Zero(t, pauses(t, func() string { return time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat) }))
 	assert.Zero(t, pauses(t, func() string { return "-5" }))
-	for _, odd := range []string{"", "soon", "1.5"} {
+	for _, odd := range []string{"", "soon", "1.5", "86401", "1764028800", "99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"} {
 		pause := pauses(t, func() string { return odd })
 		assert.GreaterOrEqual(t, pause, firstPause/2, odd)
 		assert.LessOrEqual(t, pause, firstPause, odd)
@@ -177,13 +189,14 @@ func TestPauseThatTheServerAsksFor(t *testing.T) {
 }
 
 func TestPausesGrow(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var times []time.Time
 		rt := roundTrip(func(*http.Request) (*http.Response, error) {
 			times = append(times, time.Now())
 			return reply(500, ""), nil
 		})
-		_, err := New(&http.Client{Transport: rt}, 9, silent).Do(t.Context(), get("https://api.test"))
+		_, err := New(Config{Client: &http.Client{Transport: rt}, MaxRetries: 9}).Do(t.Context(), get("https://api.test"))
 		require.NoError(t, err)
 		require.Len(t, times, 10)
 		for i := 1; i < len(times); i++ {
@@ -196,14 +209,15 @@ func TestPausesGrow(t *testing.T) {
 }
 
 func TestLongPauseIsNotBegun(t *testing.T) {
-	for _, retryAfter := range []string{"31", "3600", "99999999999", "99999999999999999999999"} {
+	t.Parallel()
+	for _, retryAfter := range []string{"31", "3600", "86400"} {
 		synctest.Test(t, func(t *testing.T) {
 			start, sent := time.Now(), 0
 			rt := roundTrip(func(*http.Request) (*http.Response, error) {
 				sent++
 				return reply(429, "", "Retry-After", retryAfter), nil
 			})
-			answer, err := New(&http.Client{Transport: rt}, 3, silent).Do(t.Context(), command("https://api.test"))
+			answer, err := New(Config{Client: &http.Client{Transport: rt}, MaxRetries: 3}).Do(t.Context(), command("https://api.test"))
 			require.NoError(t, err)
 			assert.Equal(t, 429, answer.StatusCode)
 			assert.Zero(t, time.Since(start))
@@ -216,17 +230,19 @@ func TestLongPauseIsNotBegun(t *testing.T) {
 }
 
 func TestPauseBeyondTheDeadlineIsNotBegun(t *testing.T) {
+	t.Parallel()
 	for name, do := range map[string]func() (*http.Response, error){
 		"429":     func() (*http.Response, error) { return reply(429, "", "Retry-After", "5"), nil },
 		"refused": func() (*http.Response, error) { return nil, errRefused },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 90*time.Millisecond)
 				defer cancel()
 				start, sent := time.Now(), 0
 				rt := roundTrip(func(*http.Request) (*http.Response, error) { sent++; return do() })
-				_, err := New(&http.Client{Transport: rt}, 3, silent).Do(ctx, command("https://api.test"))
+				_, err := New(Config{Client: &http.Client{Transport: rt}, MaxRetries: 3}).Do(ctx, command("https://api.test"))
 				assert.Zero(t, time.Since(start))
 				assert.Equal(t, 1, sent)
 				if name == "refused" {
@@ -240,6 +256,7 @@ func TestPauseBeyondTheDeadlineIsNotBegun(t *testing.T) {
 }
 
 func TestContextThatEndsInAPause(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		rt := roundTrip(func(*http.Request) (*http.Response, error) {
@@ -247,7 +264,7 @@ func TestContextThatEndsInAPause(t *testing.T) {
 		})
 		start := time.Now()
 		time.AfterFunc(3*time.Second, cancel)
-		_, err := New(&http.Client{Transport: rt}, 3, silent).Do(ctx, command("https://api.test"))
+		_, err := New(Config{Client: &http.Client{Transport: rt}, MaxRetries: 3}).Do(ctx, command("https://api.test"))
 		require.ErrorIs(t, err, context.Canceled)
 		assert.Equal(t, 3*time.Second, time.Since(start))
 		var e *Error
@@ -257,6 +274,7 @@ func TestContextThatEndsInAPause(t *testing.T) {
 }
 
 func TestContextThatEndsInTheSecondAttempt(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
@@ -268,7 +286,7 @@ func TestContextThatEndsInTheSecondAttempt(t *testing.T) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		})
-		_, err := New(&http.Client{Transport: rt}, 3, silent).Do(ctx, command("https://api.test"))
+		_, err := New(Config{Client: &http.Client{Transport: rt}, MaxRetries: 3}).Do(ctx, command("https://api.test"))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 2, sent)
 		var e *Error
@@ -280,6 +298,7 @@ func TestContextThatEndsInTheSecondAttempt(t *testing.T) {
 // The cases below use real connections: net/http has retries of its own.
 
 func TestConnectionThatBreaksAfterTheRequestWasRead(t *testing.T) {
+	t.Parallel()
 	var sent atomic.Int32
 	var breaks atomic.Bool
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -294,7 +313,7 @@ func TestConnectionThatBreaksAfterTheRequestWasRead(t *testing.T) {
 		}
 	})
 	consumes := get(s.URL)
-	consumes.Repeat = false
+	consumes.Idempotent = false
 	for name, test := range map[string]struct {
 		request *Request
 		sent    int32
@@ -304,7 +323,7 @@ func TestConnectionThatBreaksAfterTheRequestWasRead(t *testing.T) {
 		"GET that consumes":   {consumes, 1},
 	} {
 		for _, warm := range []bool{false, true} {
-			tr := New(nil, 3, silent)
+			tr := New(Config{MaxRetries: 3})
 			if warm {
 				_, err := tr.Do(t.Context(), get(s.URL+"/warm"))
 				require.NoError(t, err)
@@ -335,6 +354,7 @@ func TestConnectionThatBreaksAfterTheRequestWasRead(t *testing.T) {
 }
 
 func TestRefusedConnectionIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	var sent atomic.Int32
 	s := serve(t, func(http.ResponseWriter, *http.Request) { sent.Add(1) })
 	dead, err := net.Listen("tcp", "127.0.0.1:0")
@@ -349,7 +369,7 @@ func TestRefusedConnectionIsTriedAgain(t *testing.T) {
 		return new(net.Dialer).DialContext(ctx, network, addr)
 	}}
 	defer pool.CloseIdleConnections()
-	answer, err := New(&http.Client{Transport: pool}, 3, silent).Do(t.Context(), command(s.URL))
+	answer, err := New(Config{Client: &http.Client{Transport: pool}, MaxRetries: 3}).Do(t.Context(), command(s.URL))
 	require.NoError(t, err)
 	assert.Equal(t, 200, answer.StatusCode)
 	assert.Equal(t, 3, dials)
@@ -357,6 +377,7 @@ func TestRefusedConnectionIsTriedAgain(t *testing.T) {
 }
 
 func TestUntrustedServer(t *testing.T) {
+	t.Parallel()
 	s := newTLSServer(t)
 	for _, r := range []*Request{get(s.URL), command(s.URL)} {
 		dials := 0
@@ -364,7 +385,7 @@ func TestUntrustedServer(t *testing.T) {
 			dials++
 			return new(net.Dialer).DialContext(ctx, network, addr)
 		}}
-		_, err := New(&http.Client{Transport: pool}, 3, silent).Do(t.Context(), r)
+		_, err := New(Config{Client: &http.Client{Transport: pool}, MaxRetries: 3}).Do(t.Context(), r)
 		require.Error(t, err)
 		assert.Equal(t, 1, dials, "no use to try again")
 		var e *Error
@@ -374,6 +395,7 @@ func TestUntrustedServer(t *testing.T) {
 }
 
 func TestJitter(t *testing.T) {
+	t.Parallel()
 	for range 1000 {
 		d := Jitter(100)
 		assert.GreaterOrEqual(t, d, time.Duration(50))

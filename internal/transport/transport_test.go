@@ -26,8 +26,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var silent = slog.New(slog.DiscardHandler)
-
 // roundTrip is a server without a network.
 type roundTrip func(*http.Request) (*http.Response, error)
 
@@ -51,7 +49,7 @@ func reply(status int, body string, header ...string) *http.Response {
 }
 
 func get(url string) *Request {
-	return &Request{Method: http.MethodGet, URL: url, Header: http.Header{}, Repeat: true}
+	return &Request{Method: http.MethodGet, URL: url, Header: http.Header{}, Idempotent: true}
 }
 
 func command(url string) *Request {
@@ -60,7 +58,7 @@ func command(url string) *Request {
 
 // pooled is a Transport with a pool that the test closes.
 func pooled(t *testing.T, maxRetries int) *Transport {
-	tr := New(nil, maxRetries, silent)
+	tr := New(Config{MaxRetries: maxRetries, StallTimeout: time.Minute})
 	t.Cleanup(tr.CloseIdle)
 	return tr
 }
@@ -72,6 +70,7 @@ func serve(t *testing.T, h http.HandlerFunc) *httptest.Server {
 }
 
 func TestAnswerIsReturnedWhateverItsStatus(t *testing.T) {
+	t.Parallel()
 	for _, status := range []int{200, 202, 204, 304, 400, 401, 403, 404, 409, 418, 422, 500, 501, 599} {
 		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Dpt-Cab-Id", "c1")
@@ -88,6 +87,7 @@ func TestAnswerIsReturnedWhateverItsStatus(t *testing.T) {
 }
 
 func TestAnswersAreBounded(t *testing.T) {
+	t.Parallel()
 	chunk := bytes.Repeat([]byte("x"), 1<<20)
 	tests := map[string]http.HandlerFunc{
 		"announced": func(w http.ResponseWriter, r *http.Request) {
@@ -110,6 +110,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 	for name, handler := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := serve(t, handler)
 			_, err := pooled(t, 0).Do(t.Context(), command(s.URL))
 			require.ErrorIs(t, err, ErrTooLarge)
@@ -121,6 +122,7 @@ func TestAnswersAreBounded(t *testing.T) {
 }
 
 func TestLargestAnswerThatIsTaken(t *testing.T) {
+	t.Parallel()
 	body := bytes.Repeat([]byte("x"), MaxAnswer)
 	for _, announced := range []bool{true, false} {
 		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -136,6 +138,7 @@ func TestLargestAnswerThatIsTaken(t *testing.T) {
 }
 
 func TestGzip(t *testing.T) {
+	t.Parallel()
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		assert.Equal(t, "gzip", r.Header.Get("Accept-Encoding"))
 		w.Header().Set("Content-Encoding", "gzip")
@@ -149,6 +152,7 @@ func TestGzip(t *testing.T) {
 }
 
 func TestEmptyBody(t *testing.T) {
+	t.Parallel()
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(202) })
 	answer, err := pooled(t, 0).Do(t.Context(), command(s.URL))
 	require.NoError(t, err)
@@ -186,6 +190,7 @@ func raw(t *testing.T, text string, hold bool) (url string, requests *atomic.Int
 }
 
 func TestBodyShorterThanAnnounced(t *testing.T) {
+	t.Parallel()
 	url, _ := raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[1,2", false)
 	_, err := pooled(t, 0).Do(t.Context(), command(url))
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
@@ -195,6 +200,7 @@ func TestBodyShorterThanAnnounced(t *testing.T) {
 }
 
 func TestReadWhoseBodyBreaksOffIsRepeated(t *testing.T) {
+	t.Parallel()
 	url, requests := raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[1,2", false)
 	_, err := pooled(t, 1).Do(t.Context(), get(url))
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
@@ -206,6 +212,7 @@ func TestReadWhoseBodyBreaksOffIsRepeated(t *testing.T) {
 }
 
 func TestBodyLongerThanAnnounced(t *testing.T) {
+	t.Parallel()
 	url, _ := raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntrueHTTP/1.1 200 OK\r\n\r\nsmuggled", false)
 	answer, err := pooled(t, 0).Do(t.Context(), get(url))
 	require.NoError(t, err)
@@ -213,6 +220,7 @@ func TestBodyLongerThanAnnounced(t *testing.T) {
 }
 
 func TestChunkedBodyThatBreaksOff(t *testing.T) {
+	t.Parallel()
 	url, _ := raw(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntrue\r\n", false)
 	_, err := pooled(t, 0).Do(t.Context(), command(url))
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
@@ -220,17 +228,19 @@ func TestChunkedBodyThatBreaksOff(t *testing.T) {
 
 // A user's RoundTripper that unpacks bodies may leave the old length in place.
 func TestContentLengthOfAnotherRoundTripper(t *testing.T) {
+	t.Parallel()
 	rt := roundTrip(func(*http.Request) (*http.Response, error) {
 		resp := reply(200, `{"status":"ok"}`)
 		resp.ContentLength = 3
 		return resp, nil
 	})
-	answer, err := New(&http.Client{Transport: rt}, 0, silent).Do(t.Context(), get("https://api.test"))
+	answer, err := New(Config{Client: &http.Client{Transport: rt}, MaxRetries: 0}).Do(t.Context(), get("https://api.test"))
 	require.NoError(t, err)
 	assert.Equal(t, `{"status":"ok"}`, string(answer.Body))
 }
 
 func TestHeadHasALengthAndNoBody(t *testing.T) {
+	t.Parallel()
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Length", "99999999999") })
 	r := get(s.URL)
 	r.Method = http.MethodHead
@@ -243,6 +253,7 @@ func TestHeadHasALengthAndNoBody(t *testing.T) {
 // net/http hands out the bare connection after a 101, and no context ends a
 // read from it.
 func TestSwitchingProtocolsDoesNotHang(t *testing.T) {
+	t.Parallel()
 	url, _ := raw(t, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n", true)
 	answered := make(chan int, 1)
 	go func() {
@@ -262,6 +273,7 @@ func TestSwitchingProtocolsDoesNotHang(t *testing.T) {
 }
 
 func TestErrorsAndLogsLeaveTheURLOut(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	dead := "http://" + l.Addr().String()
@@ -286,9 +298,10 @@ func TestErrorsAndLogsLeaveTheURLOut(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			var log bytes.Buffer
 			logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-			tr := New(test.client, 0, logger)
+			tr := New(Config{Client: test.client, Logger: logger})
 			defer tr.CloseIdle()
 			_, err := tr.Do(t.Context(), command(test.url+"/x?auth=hunter2"))
 			require.Error(t, err)
@@ -300,24 +313,27 @@ func TestErrorsAndLogsLeaveTheURLOut(t *testing.T) {
 }
 
 func TestLog(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	rt := roundTrip(func(*http.Request) (*http.Response, error) { return reply(201, "secret"), nil })
 	r := command("https://api.test/path?auth=secret")
 	r.Header.Set("X-Dpt-Authorization", "secret")
 	r.Body = []byte("password=secret")
-	_, err := New(&http.Client{Transport: rt}, 0, logger).Do(t.Context(), r)
+	r.Operation = "Device.Remove"
+	_, err := New(Config{Client: &http.Client{Transport: rt}, Logger: logger}).Do(t.Context(), r)
 	require.NoError(t, err)
-	assert.Contains(t, log.String(), "method=POST path=/path attempts=1")
-	assert.Contains(t, log.String(), "status=201")
+	assert.Contains(t, log.String(), "operation=Device.Remove method=POST path=/path attempts=1 status=201 bytes=6 took=")
+	assert.Equal(t, 1, strings.Count(log.String(), "\n"))
 	assert.NotContains(t, log.String(), "secret")
 }
 
 func TestContextThatHasEnded(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	rt := roundTrip(func(*http.Request) (*http.Response, error) { panic("sent") })
-	_, err := New(&http.Client{Transport: rt}, 3, silent).Do(ctx, command("https://api.test"))
+	_, err := New(Config{Client: &http.Client{Transport: rt}, MaxRetries: 3}).Do(ctx, command("https://api.test"))
 	require.ErrorIs(t, err, context.Canceled)
 	var e *Error
 	require.ErrorAs(t, err, &e)
@@ -327,6 +343,7 @@ func TestContextThatHasEnded(t *testing.T) {
 // net/http reports the cause of a context instead of its error, and
 // signal.NotifyContext sets one.
 func TestContextWithACause(t *testing.T) {
+	t.Parallel()
 	url, _ := raw(t, "", true)
 	cause := errors.New("interrupted")
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -338,11 +355,12 @@ func TestContextWithACause(t *testing.T) {
 }
 
 func TestUsersClientIsLeftAsItIs(t *testing.T) {
+	t.Parallel()
 	rt := &idleCounter{roundTrip: func(*http.Request) (*http.Response, error) {
 		return nil, errors.New("broken")
 	}}
 	user := &http.Client{Transport: rt, Timeout: time.Minute}
-	tr := New(user, 1, silent)
+	tr := New(Config{Client: user, MaxRetries: 1})
 	_, err := tr.Do(t.Context(), get("https://api.test"))
 	require.ErrorContains(t, err, "broken")
 	tr.CloseIdle()
@@ -365,9 +383,10 @@ func (c *idleCounter) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (c *idleCounter) CloseIdleConnections() { c.closed.Add(1) }
 
+// Not parallel: each httptest.Server that closes closes its idle connections.
 func TestDefaultTransportIsNotClosed(t *testing.T) {
 	s := serve(t, func(http.ResponseWriter, *http.Request) {})
-	tr := New(&http.Client{}, 0, silent)
+	tr := New(Config{Client: &http.Client{}, MaxRetries: 0})
 	_, err := tr.Do(t.Context(), get(s.URL))
 	require.NoError(t, err)
 	tr.CloseIdle()
@@ -382,6 +401,7 @@ func TestDefaultTransportIsNotClosed(t *testing.T) {
 }
 
 func TestTimeoutOfUsersClient(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sent := 0
 		rt := roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -390,7 +410,7 @@ func TestTimeoutOfUsersClient(t *testing.T) {
 			return nil, r.Context().Err()
 		})
 		start := time.Now()
-		_, err := New(&http.Client{Transport: rt, Timeout: 3 * time.Second}, 3, silent).Do(t.Context(), command("https://api.test"))
+		_, err := New(Config{Client: &http.Client{Transport: rt, Timeout: 3 * time.Second}, MaxRetries: 3}).Do(t.Context(), command("https://api.test"))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 3*time.Second, time.Since(start))
 		assert.Equal(t, 1, sent)
@@ -401,6 +421,7 @@ func TestTimeoutOfUsersClient(t *testing.T) {
 }
 
 func TestConnectionsAreReused(t *testing.T) {
+	t.Parallel()
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "[]") })
 	tr := pooled(t, 0)
 	for i := range 3 {

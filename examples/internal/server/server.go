@@ -18,7 +18,9 @@ const (
 // Connect returns a client for the server that the PRIVICORE_* variables name
 // or, without them, for one started in this process. The profile of an
 // embedded server is there and active if provisioned is true; opts are for such
-// a server only. The caller calls stop at the end.
+// a server only. PRIVICORE_EXAMPLE_DIALECT=observed makes an embedded server answer
+// as a live one was observed to, in place of how the documentation describes it. The
+// caller calls stop at the end.
 func Connect(provisioned bool, opts ...privicoretest.Option) (client *privicore.Client, where string, stop func(), err error) {
 	if url := os.Getenv("PRIVICORE_API_URL"); url != "" {
 		if os.Getenv("PRIVICORE_USERNAME") == "" {
@@ -31,6 +33,9 @@ func Connect(provisioned bool, opts ...privicoretest.Option) (client *privicore.
 		return client, url, func() { _ = client.Close() }, nil
 	}
 
+	if os.Getenv("PRIVICORE_EXAMPLE_DIALECT") == "observed" {
+		opts = append(opts, privicoretest.WithDialect(privicoretest.Observed))
+	}
 	if provisioned {
 		opts = append(opts, privicoretest.WithProfile(username, password))
 	}

@@ -1,0 +1,361 @@
+package privicore
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/google/go-querystring/query"
+
+	"github.com/privicore/privicore-go/internal/operation"
+	"github.com/privicore/privicore-go/internal/transport"
+	"github.com/privicore/privicore-go/internal/wire"
+)
+
+// In the spelling that http.Header uses for keys.
+const (
+	authorizationHeader = "X-Dpt-Authorization"
+	commandHeader       = "X-Dpt-Cab-Id"
+	requestHeader       = "X-Dpt-Cab-Request-Id"
+)
+
+// params is what a call sends besides the token.
+type params struct {
+	path     string     // value of the {parameter} in the path
+	values   url.Values // a form or the query, as the operation says
+	form     any        // struct with url tags, in place of values
+	json     any        // body of an operation that wants JSON
+	rawQuery string     // query of Do
+	basic    *basicAuth // for operation.Basic
+	raw      Secret     // for operation.Raw
+	noRetry  bool       // the caller has a limiter of its own
+}
+
+type basicAuth struct {
+	user     string
+	password Secret
+}
+
+func (a *basicAuth) header() string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(a.user+":"+a.password.Reveal()))
+}
+
+// request is a call as it is sent, with what the reading of its answer needs.
+type request struct {
+	transport.Request
+	params
+	op      *operation.Operation
+	token   string    // that authorizes it
+	headers [4]string // holds the values of Header in one allocation
+}
+
+// newRequest builds the request of an operation. It is not authorized yet.
+func newRequest(config *config, op *operation.Operation, p params) (*request, error) {
+	r := &request{op: op, params: p}
+	r.Method, r.Operation = op.Method, op.Name
+	r.Idempotent, r.NoRetry = op.Idempotent, p.noRetry
+	r.Suffices, r.Redact = commandHeader, r.redact
+
+	r.headers = [4]string{"application/json", config.userAgent}
+	r.Header = http.Header{"Accept": r.headers[0:1:1], "User-Agent": r.headers[1:2:2]}
+	if p.form != nil {
+		var err error
+		if r.values, err = query.Values(p.form); err != nil {
+			return nil, err
+		}
+	}
+	rawQuery := p.rawQuery
+	switch op.Encoding {
+	case operation.URL:
+		rawQuery = r.values.Encode()
+	case operation.Form:
+		r.Body, r.headers[2] = []byte(r.values.Encode()), "application/x-www-form-urlencoded"
+	case operation.JSON:
+		body, err := json.Marshal(p.json)
+		if err != nil {
+			return nil, err
+		}
+		r.Body, r.headers[2] = body, "application/json"
+	}
+	if r.headers[2] != "" {
+		r.Header["Content-Type"] = r.headers[2:3:3]
+	}
+	r.URL = config.baseURL + op.Prefix() + url.PathEscape(p.path)
+	if rawQuery != "" {
+		r.URL += "?" + rawQuery
+	}
+	return r, nil
+}
+
+// names returns the names of the parameters that were sent.
+func (r *request) names() []string {
+	var names []string
+	for name := range r.values {
+		names = append(names, name)
+	}
+	for name := range r.fields() {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	if name := r.op.PathParameter(); name != "" {
+		names = append(names, name)
+	}
+	return names
+}
+
+// fields returns the members of a JSON body that is an object.
+func (r *request) fields() map[string]any {
+	if r.op.Encoding != operation.JSON {
+		return nil
+	}
+	var fields map[string]any
+	if json.Unmarshal(r.Body, &fields) != nil {
+		return nil
+	}
+	return fields
+}
+
+func (r *request) redact(text string) string { return r.redactor()(text) }
+
+// redactor returns a function that removes the secrets of r from a text.
+func (r *request) redactor() func(string) string {
+	secrets := []string{r.token, r.raw.Reveal()}
+	if basic := r.basic; basic != nil {
+		secrets = append(secrets, basic.password.Reveal(), strings.TrimPrefix(basic.header(), "Basic "))
+	}
+	fields := r.fields()
+	for _, name := range secretParameters {
+		secrets = append(secrets, r.values[name]...)
+		if value, ok := fields[name].(string); ok {
+			secrets = append(secrets, value)
+		}
+	}
+	return redactor(secrets)
+}
+
+// send carries out op and returns its answer if that is a success.
+func (c *Client) send(ctx context.Context, op *operation.Operation, p params) (*request, *Response, error) {
+	r, err := newRequest(c.config, op, p)
+	if err != nil {
+		return nil, nil, &callError{operation: op, err: err}
+	}
+	r.Scope = c.scope
+	if err := c.scope.Err(); err != nil {
+		return nil, nil, &callError{operation: op, err: err}
+	}
+	resp, err := c.authorized(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return nil, nil, newAPIError(r, resp)
+	}
+	return r, resp, nil
+}
+
+// authorized authorizes r, sends it, and returns the answer, which may have any
+// status. If the server refuses the token, it renews the token once and sends r
+// again. That is safe, because a 401 means that nothing was done.
+func (c *Client) authorized(ctx context.Context, r *request) (*Response, error) {
+	switch r.op.Auth {
+	case operation.Basic:
+		r.Header.Set("Authorization", r.basic.header())
+	case operation.Raw:
+		r.Header.Set("Authorization", "Basic "+r.raw.Reveal())
+	case operation.Token:
+		return c.withToken(ctx, r)
+	}
+	return c.exchange(ctx, r)
+}
+
+func (c *Client) withToken(ctx context.Context, r *request) (*Response, error) {
+	token, err := c.tokens.get(ctx)
+	if err != nil {
+		return nil, &callError{operation: r.op, err: err}
+	}
+	r.authorize(token)
+	resp, err := c.exchange(ctx, r)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized {
+		return resp, err
+	}
+	renewed, err := c.tokens.renew(ctx, token)
+	switch {
+	case err != nil:
+		return nil, &renewalError{newAPIError(r, resp), err}
+	case renewed == token:
+		return resp, nil
+	}
+	r.Header = r.Header.Clone() // the first request may still be read
+	r.token, r.Header[authorizationHeader] = renewed, []string{renewed}
+	return c.exchange(ctx, r)
+}
+
+func (r *request) authorize(token string) {
+	r.token, r.headers[3] = token, token
+	r.Header[authorizationHeader] = r.headers[3:4:4]
+}
+
+// exchange sends r and returns the answer, which may have any status.
+func (c *Client) exchange(ctx context.Context, r *request) (*Response, error) {
+	sent := sentCall{op: r.op}
+	if r.op.Auth == operation.Token && r.op.Answer != operation.Value {
+		// The channel has to be joined before the command is sent, or its
+		// outcome could be missed.
+		sent.cursor = c.channel.Join(ctx)
+	}
+	got, err := c.transport.Do(ctx, &r.Request)
+	if c.scope.Err() != nil {
+		c.transport.CloseIdle() // the connection came back to the pool after Close
+	}
+	if err != nil {
+		return nil, newCallError(r.op, err)
+	}
+	resp := &Response{StatusCode: got.StatusCode, Header: got.Header, Body: got.Body, client: c, sent: sent}
+	capture(ctx, resp)
+	return resp, nil
+}
+
+// checked is implemented by types of answers with a field that must not be empty.
+type checked interface {
+	missing() string // the name of such a field if it is empty, or ""
+}
+
+// value carries out op and reads its answer into a T.
+func value[T any](ctx context.Context, c *Client, op *operation.Operation, p params) (*T, error) {
+	r, resp, err := c.send(ctx, op, p)
+	if err != nil {
+		return nil, err
+	}
+	v := new(T)
+	switch err := decode(resp.Body, v); {
+	case err != nil:
+		return nil, unreadable(r, resp, wire.Describe(resp.Body, err))
+	case string(bytes.TrimSpace(resp.Body)) == "null":
+		return nil, unreadable(r, resp, "the body is null")
+	}
+	if needs, ok := any(v).(checked); ok {
+		if name := needs.missing(); name != "" {
+			return nil, unreadable(r, resp, name+" is missing")
+		}
+	} else if wire.SpeaksOfError(resp.Body) {
+		return nil, unreadable(r, resp, "the body speaks of an error")
+	}
+	return v, nil
+}
+
+// list carries out op and reads its answer into a slice of T.
+func list[T any](ctx context.Context, c *Client, op *operation.Operation, p params) ([]T, error) {
+	items, _, err := page[T](ctx, c, op, p)
+	return items, err
+}
+
+// page does what list does, and also returns the answer.
+func page[T any](ctx context.Context, c *Client, op *operation.Operation, p params) ([]T, *Response, error) {
+	r, resp, err := c.send(ctx, op, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	items, err := decodeList[T](resp.Body)
+	if err != nil {
+		return nil, nil, unreadable(r, resp, wire.Describe(resp.Body, err))
+	}
+	return items, resp, nil
+}
+
+// command carries out op, whose answer announces a command.
+func (c *Client) command(ctx context.Context, op *operation.Operation, p params) (*Command, error) {
+	_, _, cmd, err := c.accept(ctx, op, p)
+	return cmd, err
+}
+
+// accept does what command does, and also returns the request and the answer.
+func (c *Client) accept(ctx context.Context, op *operation.Operation, p params) (*request, *Response, *Command, error) {
+	r, resp, err := c.send(ctx, op, p)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	cmd, err := resp.Command()
+	if err != nil {
+		return nil, nil, nil, unusable(r, resp, noCommandID(resp))
+	}
+	return r, resp, cmd, nil
+}
+
+// noCommandID returns the error for an answer without a command id. The error says
+// what came in its place, such as a proxy's page.
+func noCommandID(resp *Response) error {
+	if len(resp.Body) == 0 || wire.IsJSON(resp.Body) {
+		return ErrNoCommandID
+	}
+	return fmt.Errorf("%w: %s", ErrNoCommandID, wire.Describe(resp.Body, nil))
+}
+
+// deviceCommand carries out op on a device.
+func (c *Client) deviceCommand(ctx context.Context, op *operation.Operation, deviceIdentifier string) (*Command, error) {
+	if err := checkIdentifier(op, "deviceIdentifier", deviceIdentifier); err != nil {
+		return nil, err
+	}
+	return c.command(ctx, op, params{values: url.Values{"deviceIdentifier": {deviceIdentifier}}})
+}
+
+// Do sends a request for an operation that has no method of its own, and returns
+// the answer. The path begins with a slash, follows the base URL, and may have a
+// query. The body is nil, url.Values for a form, or any other value for JSON. Do
+// sends the client's token if the client has one.
+//
+// Do does not wait for a command; Response.Command returns the command to wait for.
+// The error is an *APIError if the status is not 2xx. If the server may have
+// carried out the call, only GET and HEAD are sent again.
+func (c *Client) Do(ctx context.Context, method, path string, body any) (*Response, error) {
+	op := &operation.Operation{Name: "Do", Method: strings.ToUpper(method), Path: path, Auth: operation.Token}
+	if err := checkPath(op); err != nil {
+		return nil, err
+	}
+	op.Idempotent = op.Method == http.MethodGet || op.Method == http.MethodHead
+	if !op.Idempotent {
+		op.Answer = operation.Either
+	}
+	if !c.tokens.any() {
+		op.Auth = operation.None
+	}
+	var p params
+	op.Path, p.rawQuery, _ = strings.Cut(path, "?")
+	switch body := body.(type) {
+	case nil:
+	case url.Values:
+		op.Encoding, p.values = operation.Form, body
+	default:
+		op.Encoding, p.json = operation.JSON, body
+	}
+	_, resp, err := c.send(ctx, op, p)
+	return resp, err
+}
+
+// checkPath refuses a path that a server or a proxy could read as another one.
+func checkPath(op *operation.Operation) error {
+	u, err := url.Parse(op.Path)
+	switch {
+	case !strings.HasPrefix(op.Path, "/") || strings.HasPrefix(op.Path, "//"):
+		return invalid(op, "path", "does not begin with a single slash")
+	case err != nil:
+		return invalid(op, "path", "is malformed")
+	}
+	// Some servers read a backslash as a slash.
+	decoded := strings.ReplaceAll(u.Path, `\`, "/")
+	switch {
+	case strings.Contains(op.Path, "#"):
+		return invalid(op, "path", "has a fragment")
+	case strings.ContainsAny(strings.TrimSuffix(op.Path, "?"+u.RawQuery), "{}"):
+		return invalid(op, "path", "has a brace; fill in the parameter, and escape braces in it")
+	case path.Clean(decoded) != strings.TrimSuffix(decoded, "/") && decoded != "/":
+		return invalid(op, "path", "has an empty or a dot segment")
+	}
+	return nil
+}

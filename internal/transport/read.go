@@ -1,0 +1,62 @@
+package transport
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// MaxAnswer bounds the body of an answer to a call, in bytes.
+const MaxAnswer = 16 << 20
+
+// maxHint bounds the memory that a Content-Length alone can make this allocate.
+const maxHint = 1 << 20
+
+// ErrTooLarge means that an answer is longer than MaxAnswer.
+var ErrTooLarge = fmt.Errorf("answer is larger than %d MiB", MaxAnswer>>20)
+
+// read reads an answer. A body that breaks off is an error, unless the status is that
+// of a failure or the answer has the header named by suffices.
+func read(resp *http.Response, suffices string) (*Response, error) {
+	defer resp.Body.Close()
+	answer := &Response{StatusCode: resp.StatusCode, Header: resp.Header}
+	if resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
+		// There is none, whatever the length says, or it is the connection.
+		return answer, nil
+	}
+	enough := resp.StatusCode >= 400 || suffices != "" && resp.Header.Get(suffices) != ""
+	if resp.ContentLength > MaxAnswer && !enough {
+		return nil, ErrTooLarge
+	}
+	// The length is only a hint: a RoundTripper that unpacks a body may leave the
+	// packed length.
+	var body bytes.Buffer
+	if resp.ContentLength > 0 {
+		body.Grow(int(min(resp.ContentLength, maxHint)) + bytes.MinRead)
+	}
+	_, err := body.ReadFrom(io.LimitReader(resp.Body, MaxAnswer+1))
+	if err == nil && body.Len() > MaxAnswer {
+		err = ErrTooLarge
+	}
+	if err != nil && !enough {
+		return nil, err
+	}
+	answer.Body = body.Bytes()
+	return answer, nil
+}
+
+// maxStreamAnswer bounds what is read of the answer to an upload, or of a
+// refusal.
+const maxStreamAnswer = 64 << 10
+
+// readSome returns the beginning of a body that may be of any length. Status and
+// header say enough, so what is missing does not matter.
+func readSome(resp *http.Response) []byte {
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return nil // the body is the connection
+	}
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxStreamAnswer))
+	return body
+}
