@@ -217,7 +217,7 @@ func TestSeveralWaitersOnOneID(t *testing.T) {
 	t.Parallel()
 	c, s := sandboxed(t)
 	s.HoldAcks()
-	cmd := remove(t, c, s, privicoretest.Fault{})
+	cmd := remove(t, c, s, privicoretest.Fault{Latency: time.Hour})
 	other := c.Command(cmd.ID)
 	waits := make([]<-chan error, 10)
 	for i := range waits {

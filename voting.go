@@ -204,7 +204,9 @@ func (s *VotingService) Watch(ctx context.Context, pollID string) iter.Seq2[*Pol
 			Name: operation.VotingCheckStatus.Name,
 			ID:   pollID,
 			Ask: func(ctx context.Context) (*PollStatus, time.Duration, error) {
-				status, err := s.CheckStatus(ctx, pollID)
+				// The wait repeats it by itself, at the rate of the limiter.
+				p := params{path: pollID, noRetry: true}
+				status, err := value[PollStatus](ctx, s.client, operation.VotingCheckStatus, p)
 				return status, 0, err
 			},
 			Accept: func(status *PollStatus) (bool, error) {

@@ -169,7 +169,7 @@ func (l *loop[T]) weigh(ctx context.Context, a answer[T]) (done bool, err error)
 			l.readState()
 		}
 		l.schedule(a.retryAfter)
-	} else if l.state == Live {
+	} else if err == nil && l.state == Live { // an error means that the task was given up
 		l.task.Feed.Lost()
 	}
 	return done, err
@@ -190,6 +190,7 @@ func (l *loop[T]) failed(ctx context.Context, err error) (done bool, ended error
 	}
 	switch {
 	case l.state == Live:
+		l.spent = spent{}
 		// The answer will be pushed, whatever becomes of the questions.
 	case l.task.Feed == nil && endsBefore(ctx, retryAfter):
 		return true, err // the context would end in the pause
