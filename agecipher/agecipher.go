@@ -1,6 +1,7 @@
-// Package agecipher encrypts payloads of any size in the age format
-// (https://age-encryption.org/v1), chunk by chunk and in flat memory. It is a
-// package of its own so that programs that do not need it do not link it.
+// Package agecipher encrypts payloads of any size in the age format,
+// https://age-encryption.org/v1. It works chunk by chunk, so that its need of
+// memory does not depend on the size. It is a package of its own so that programs
+// that do not use it do not link age.
 package agecipher
 
 import (
@@ -13,8 +14,8 @@ import (
 	"github.com/privicore/privicore-go"
 )
 
-// Cipher is a privicore.Cipher. It is safe for concurrent use if its recipients
-// and identities are, as those of age are.
+// Cipher implements privicore.Cipher. Make one with New or NewFor. It is safe for
+// concurrent use if its recipients and identities are, as those of age are.
 type Cipher struct {
 	recipients []age.Recipient
 	identities []age.Identity
@@ -22,32 +23,39 @@ type Cipher struct {
 
 var _ privicore.Cipher = (*Cipher)(nil)
 
-// New returns a Cipher that encrypts to and decrypts with one key pair, such as
-// one made by age.GenerateX25519Identity.
+// New returns a Cipher that encrypts to identity's recipient and decrypts with
+// identity, which age.GenerateX25519Identity makes. If identity is nil, Encrypt
+// and Decrypt return errors.
 func New(identity *age.X25519Identity) *Cipher {
 	if identity == nil {
-		return &Cipher{} // which fails on first use
+		// The recipient of a nil identity would panic.
+		return &Cipher{}
 	}
 	return &Cipher{[]age.Recipient{identity.Recipient()}, []age.Identity{identity}}
 }
 
 // NewFor returns a Cipher that encrypts to recipients and decrypts with
-// identities. Either may be empty, if only the other direction is needed.
+// identities. Each of the recipients can decrypt alone, and one fitting identity
+// is enough. Encrypt returns an error without recipients, and Decrypt without
+// identities.
 func NewFor(recipients []age.Recipient, identities []age.Identity) *Cipher {
 	return &Cipher{recipients, identities}
 }
 
-// Format keeps the keys out of what fmt prints.
+// Format implements fmt.Formatter. It writes the name of the format and no keys.
 func (c Cipher) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "age") }
 
-// Encrypt implements privicore.Cipher.
+// Encrypt implements privicore.Cipher. It returns a writer that encrypts to dst.
+// The ciphertext is complete when the writer is closed; dst stays open.
 func (c *Cipher) Encrypt(dst io.Writer) (io.WriteCloser, error) {
 	return age.Encrypt(dst, c.recipients...)
 }
 
-// Decrypt implements privicore.Cipher. The plaintext is authenticated in chunks
-// of 64 KiB: a reader that fails has returned authentic bytes, but not all.
-// Errors match privicore.ErrDecrypt, unless they come from src.
+// Decrypt implements privicore.Cipher. It returns a reader of the plaintext. Every
+// chunk of 64 KiB is authenticated before the reader returns it. The plaintext is
+// whole only if the reader returns io.EOF; before any other error it has returned
+// the beginning of the plaintext. Errors match privicore.ErrDecrypt, except those
+// of src, which are returned as they are.
 func (c *Cipher) Decrypt(src io.Reader) (io.Reader, error) {
 	if len(c.identities) == 0 {
 		return nil, errors.New("agecipher: no identity to decrypt with")
@@ -60,8 +68,9 @@ func (c *Cipher) Decrypt(src io.Reader) (io.Reader, error) {
 	return &reader{plaintext, tracked}, nil
 }
 
-// source remembers how reading the ciphertext failed, to tell a broken
-// connection from a broken ciphertext.
+// source is the reader of the ciphertext. It keeps the error with which reading
+// failed, because age does not say whether the reader failed or the ciphertext is
+// wrong.
 type source struct {
 	r   io.Reader
 	err error
@@ -69,12 +78,14 @@ type source struct {
 
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil && err != io.EOF {
 		s.err = err
 	}
 	return n, err
 }
 
+// explain returns the error of the source if reading it failed, and otherwise err
+// as a failure to decrypt.
 func (s *source) explain(err error) error {
 	if s.err != nil {
 		return s.err
@@ -82,6 +93,7 @@ func (s *source) explain(err error) error {
 	return fmt.Errorf("%w: %w", privicore.ErrDecrypt, err)
 }
 
+// reader is the reader of the plaintext.
 type reader struct {
 	plaintext io.Reader
 	source    *source
@@ -89,7 +101,7 @@ type reader struct {
 
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.plaintext.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil && err != io.EOF {
 		err = r.source.explain(err)
 	}
 	return n, err

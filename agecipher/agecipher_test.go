@@ -18,7 +18,8 @@ import (
 	"github.com/privicore/privicore-go/agecipher"
 )
 
-// chunk is how much age authenticates at a time, and sealed with its tag.
+// chunk is how much plaintext age authenticates at a time. sealedChunk is what it
+// becomes with its tag.
 const (
 	chunk       = 64 << 10
 	sealedChunk = chunk + 16
@@ -50,7 +51,7 @@ func encrypt(t *testing.T, c privicore.Cipher, plaintext []byte) []byte {
 	return out.Bytes()
 }
 
-// decrypt reads to the end or until it fails, and beyond: a failure must last.
+// decrypt reads until the end or a failure, and checks that a failure lasts.
 func decrypt(t *testing.T, c privicore.Cipher, src io.Reader) ([]byte, error) {
 	t.Helper()
 	r, err := c.Decrypt(src)
@@ -67,7 +68,7 @@ func decrypt(t *testing.T, c privicore.Cipher, src io.Reader) ([]byte, error) {
 	return data, err
 }
 
-// payloadOf is where the chunks begin: after the header and a nonce.
+// payloadOf returns where the chunks begin, after the header and a nonce.
 func payloadOf(t *testing.T, ciphertext []byte, plaintext int) int {
 	t.Helper()
 	chunks := max(1, (plaintext+chunk-1)/chunk)
@@ -75,6 +76,7 @@ func payloadOf(t *testing.T, ciphertext []byte, plaintext int) int {
 }
 
 func TestRoundTrip(t *testing.T) {
+	t.Parallel()
 	c := agecipher.New(identity(t))
 	for _, n := range []int{0, 1, 48 << 10, chunk - 1, chunk, chunk + 1, 3 * chunk, 1 << 20} {
 		plaintext := random(t, n)
@@ -86,9 +88,9 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// The format is age's own: what the age program makes is read, and the other
-// way round.
+// The format is that of age, in both directions.
 func TestIsAge(t *testing.T) {
+	t.Parallel()
 	id := identity(t)
 	c := agecipher.New(id)
 	r, err := age.Decrypt(bytes.NewReader(encrypt(t, c, []byte("hello"))), id)
@@ -109,12 +111,14 @@ func TestIsAge(t *testing.T) {
 }
 
 func TestFresh(t *testing.T) {
+	t.Parallel()
 	c := agecipher.New(identity(t))
 	first, second := encrypt(t, c, []byte("same")), encrypt(t, c, []byte("same"))
 	assert.NotEqual(t, first, second)
 }
 
 func TestNewFor(t *testing.T) {
+	t.Parallel()
 	alice, bob := identity(t), identity(t)
 	sender := agecipher.NewFor([]age.Recipient{alice.Recipient(), bob.Recipient()}, nil)
 	ciphertext := encrypt(t, sender, []byte("hello"))
@@ -136,6 +140,7 @@ func TestNewFor(t *testing.T) {
 }
 
 func TestShowsNoKey(t *testing.T) {
+	t.Parallel()
 	id := identity(t)
 	c := agecipher.New(id)
 	for _, v := range []any{c, *c, struct{ C any }{c}, struct{ c *agecipher.Cipher }{c}, struct{ c agecipher.Cipher }{*c}, []any{*c}} {
@@ -147,9 +152,10 @@ func TestShowsNoKey(t *testing.T) {
 	}
 }
 
-// Whatever is done to a ciphertext, reading it does not reach io.EOF, and what
-// came out before is the beginning of the plaintext.
+// Reading an altered ciphertext fails, and returns only the beginning of the
+// plaintext before.
 func TestTampering(t *testing.T) {
+	t.Parallel()
 	c := agecipher.New(identity(t))
 	const size = 3*chunk + 100
 	plaintext := random(t, size)
@@ -194,6 +200,7 @@ func TestTampering(t *testing.T) {
 }
 
 func TestTruncatedAtEveryLength(t *testing.T) {
+	t.Parallel()
 	c := agecipher.New(identity(t))
 	plaintext := random(t, 300)
 	whole := encrypt(t, c, plaintext)
@@ -204,15 +211,17 @@ func TestTruncatedAtEveryLength(t *testing.T) {
 	}
 }
 
-// A connection that breaks is no altered ciphertext, and no end either: not
-// even where the error is the one that readers use for a short chunk.
+// A connection that breaks is neither an altered ciphertext nor the end. The
+// errors that readers use for an end are no exception if a connection reports or
+// wraps them.
 func TestBrokenSource(t *testing.T) {
+	t.Parallel()
 	c := agecipher.New(identity(t))
 	const size = 2*chunk + 100
 	plaintext := random(t, size)
 	whole := encrypt(t, c, plaintext)
 	start := payloadOf(t, whole, size)
-	for _, broken := range []error{io.ErrUnexpectedEOF, errors.New("connection reset")} {
+	for _, broken := range []error{io.ErrUnexpectedEOF, fmt.Errorf("proxy: %w", io.EOF), errors.New("connection reset")} {
 		for _, n := range []int{0, 10, start, start + 1, start + chunk, start + sealedChunk, start + 2*sealedChunk, len(whole) - 1, len(whole)} {
 			src := io.MultiReader(bytes.NewReader(whole[:n]), iotest.ErrReader(broken))
 			got, err := decrypt(t, c, src)
@@ -223,9 +232,10 @@ func TestBrokenSource(t *testing.T) {
 	}
 }
 
-// A stream is decrypted as it comes: no more is held back than a chunk and the
-// one that reports whether it was the last.
+// A stream is decrypted as it comes. No more is held back than one chunk, until
+// the next one shows that it was not the last.
 func TestStreams(t *testing.T) {
+	t.Parallel()
 	c := agecipher.New(identity(t))
 	plaintext := random(t, 10*chunk)
 	r, err := c.Decrypt(io.MultiReader(bytes.NewReader(encrypt(t, c, plaintext)[:3*sealedChunk]), iotest.ErrReader(errors.New("late"))))
