@@ -134,7 +134,7 @@ func TestDocComments(t *testing.T) {
 
 // flaws returns what is wrong with the doc comment of op's method.
 func flaws(op *operation.Operation, method, doc string) (found []string) {
-	// The title in a definition is read by nobody: it has to be in the text.
+	// A link definition is not shown, so the title has to be in the text too.
 	var text, definitions []string
 	for line := range strings.SplitSeq(doc, "\n") {
 		if strings.HasPrefix(line, "[") && strings.Contains(line, "]: ") {
