@@ -353,7 +353,7 @@ func (p *progressReader) Read(b []byte) (int, error) {
 	if p.report != nil && n > 0 {
 		p.report(p.n, p.total)
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil && err != io.EOF {
 		p.err = err
 	}
 	return n, err
@@ -377,7 +377,7 @@ type retrieved struct {
 
 func (r *retrieved) Read(p []byte) (int, error) {
 	n, err := r.plaintext.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil && err != io.EOF {
 		err = r.source.stepError(err)
 	}
 	return n, err

@@ -174,7 +174,7 @@ func (s *DataTokenService) sendPayload(ctx context.Context, temporary *Temporary
 		return false, ctx.Err()
 	case s.client.scope.Err() != nil:
 		return false, ErrClosed
-	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+	case err != nil && err != io.EOF && err != io.ErrUnexpectedEOF:
 		return false, err
 	case n > MaxInline:
 		r, err := s.client.fileRequest(operation.DataTokenUpload, "stream", temporary.Stream, s.client.config.uploadURL)

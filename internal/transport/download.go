@@ -3,7 +3,6 @@ package transport
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -58,10 +57,10 @@ func (d *download) Read(p []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	if errors.Is(err, io.EOF) && read < d.size {
+	if err == io.EOF && read < d.size {
 		err = io.ErrUnexpectedEOF // a RoundTripper that does not count
 	}
-	if errors.Is(err, io.EOF) {
+	if err == io.EOF {
 		d.end(nil)
 	} else {
 		err = d.stream.fail(err, false)

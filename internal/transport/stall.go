@@ -140,7 +140,7 @@ func (w *watchdog) Read(p []byte) (int, error) {
 	w.halt()
 	w.mu.Unlock()
 	switch {
-	case errors.Is(err, io.EOF):
+	case err == io.EOF:
 		w.cancel(nil) // a caller that has read to the end may not close
 	case err != nil:
 		err = w.explain(err)
