@@ -111,11 +111,11 @@ func (r *request) names() []string {
 }
 
 // fields returns the members of a JSON body that is an object.
-func (r *request) fields() map[string]any {
+func (r *request) fields() map[string]json.RawMessage {
 	if r.op.Encoding != operation.JSON {
 		return nil
 	}
-	var fields map[string]any
+	var fields map[string]json.RawMessage
 	if json.Unmarshal(r.Body, &fields) != nil {
 		return nil
 	}
@@ -133,7 +133,8 @@ func (r *request) redactor() func(string) string {
 	fields := r.fields()
 	for _, name := range secretParameters {
 		secrets = append(secrets, r.values[name]...)
-		if value, ok := fields[name].(string); ok {
+		var value string
+		if json.Unmarshal(fields[name], &value) == nil {
 			secrets = append(secrets, value)
 		}
 	}

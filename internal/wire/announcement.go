@@ -91,7 +91,7 @@ func PermanentToken(body []byte) string {
 			Token string `json:"token"`
 			complaint
 		}
-		if json.Unmarshal(body, &object) != nil || object.made() {
+		if decodeAny(body, &object) != nil || object.made() {
 			return ""
 		}
 		token = object.Token

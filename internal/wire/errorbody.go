@@ -23,7 +23,7 @@ func ErrorBody(body []byte) (messages []string, fields []FieldError) {
 		return nil, nil
 	}
 	var value any
-	if json.Unmarshal(body, &value) != nil {
+	if decodeAny(body, &value) != nil {
 		return []string{Describe(body, nil)}, nil
 	}
 	var c collector
@@ -104,7 +104,7 @@ func SpeaksOfError(body []byte) bool {
 		return false
 	}
 	var c complaint
-	return json.Unmarshal(body, &c) == nil && c.made()
+	return decodeAny(body, &c) == nil && c.made()
 }
 
 // complaint has the fields in which an object reports an error.
@@ -136,6 +136,9 @@ func says(value any) bool {
 		return value
 	case float64:
 		return value != 0
+	case json.Number:
+		number, err := value.Float64()
+		return err != nil || number != 0
 	case []any:
 		return len(value) > 0
 	case map[string]any:

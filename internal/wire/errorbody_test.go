@@ -34,6 +34,8 @@ func TestErrorBody(t *testing.T) {
 		{`null`, nil, nil},
 		{`5`, nil, nil},
 		{`{}`, nil, nil},
+		{`1e999`, nil, nil}, // no float64 holds it
+		{`{"message":"no","n":1e999,"errors":{"name":"is taken"}}`, []string{"no"}, []FieldError{{"name", "is taken"}}},
 		{`<html>`, []string{"the body is an HTML or XML page, not JSON; a proxy may have answered"}, nil},
 		{`plain text`, []string{"the body is not JSON"}, nil},
 		{strings.Repeat(`{"a":`, 50) + `"deep"` + strings.Repeat(`}`, 50), nil, nil},
@@ -72,13 +74,14 @@ func TestSpeaksOfError(t *testing.T) {
 	for _, body := range []string{
 		`{"error":"no"}`, ` {"error":{"a":1}}`, `{"errors":["no"]}`, `{"errors":{"a":"b"}}`, `{"success":false}`, `{"failed":true}`,
 		`{"error":true}`, `{"error":500}`, `{"status":"ok","error":"no"}`,
+		`{"error":1e999}`, `{"errors":[1e999]}`,
 	} {
 		assert.True(t, SpeaksOfError([]byte(body)), body)
 	}
 	for _, body := range []string{
 		``, `null`, `{}`, `[]`, `"error"`, `["error"]`, `[{"error":"no"}]`, `{"message":"error"}`, `{"a":{"error":"no"}}`,
 		`{"error":null}`, `{"error":""}`, `{"error":false}`, `{"error":0}`, `{"errors":[]}`, `{"errors":{}}`, `{"success":true}`, `{"failed":false}`,
-		`{"error":"no"`, `<html>`, deep, deepObject,
+		`{"error":"no"`, `<html>`, deep, deepObject, `{"error":0,"errors":{},"n":1e999}`,
 	} {
 		assert.False(t, SpeaksOfError([]byte(body)), "%.80s", body)
 	}
@@ -109,6 +112,7 @@ func FuzzErrorBody(f *testing.F) {
 	for _, body := range []string{
 		`"no"`, `["a","b"]`, `{"message":"no"}`, `{"errors":{"name":["a","b"]}}`, `{"violations":[{"propertyPath":"name","title":"a"}]}`,
 		`<html>`, ``, `{"field":"name","message":"a"}`, `{"error":{"error":{"a":""}}}`, "{\"\xff\":\"\xfe\"}",
+		`1e999`, `{"message":"no","n":1e999}`, `{"error":0,"errors":1e999}`,
 	} {
 		f.Add([]byte(body))
 	}

@@ -63,7 +63,7 @@ func idInObject(body []byte) string {
 		Error     any    `json:"error"`
 		Errors    any    `json:"errors"`
 	}
-	if json.Unmarshal(body, &object) != nil || says(object.Error) || says(object.Errors) {
+	if decodeAny(body, &object) != nil || says(object.Error) || says(object.Errors) {
 		return ""
 	}
 	return strings.TrimSpace(object.CommandID)
@@ -107,7 +107,7 @@ func outcomeIn(body []byte) (outcome Outcome, known bool) {
 		return Outcome{}, true
 	}
 	var value any
-	if json.Unmarshal(body, &value) != nil {
+	if decodeAny(body, &value) != nil {
 		return bareOutcome(body)
 	}
 	switch value := value.(type) {

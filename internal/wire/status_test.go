@@ -301,6 +301,7 @@ func TestReadAck(t *testing.T) {
 
 		{0, "", `["started","rejected"]`, Rejected, []string{"started", "rejected"}},
 		{0, "", `["done"]`, Succeeded, []string{"done"}},
+		{0, "", `["done",1e999]`, Succeeded, []string{"done"}},
 		{0, "", `["done",{"errors":["no"]}]`, Unknown, []string{"no"}},
 		{0, "", `"a.b"`, Unknown, []string{"a.b"}},
 		{0, "", `{"status":"done"}`, Unknown, []string{"done"}},
@@ -318,7 +319,7 @@ func TestReadAck(t *testing.T) {
 }
 
 func FuzzCommandID(f *testing.F) {
-	for _, body := range []string{`"c1"`, `["c1"]`, `{"commandId":"c1"}`, `{"commandId":"c1","error":"no"}`, `"accepted"`, `["a.b1"]`, ``, `null`, `<html>1`, "\"c\xff1\""} {
+	for _, body := range []string{`"c1"`, `["c1"]`, `{"commandId":"c1"}`, `{"commandId":"c1","error":"no"}`, `"accepted"`, `["a.b1"]`, ``, `null`, `<html>1`, "\"c\xff1\"", `{"commandId":"c1","n":1e999}`, `{"commandId":"c1","error":1e999}`} {
 		f.Add("", []byte(body))
 	}
 	f.Add("c1", []byte(`"c2"`))
@@ -341,7 +342,7 @@ func FuzzCommandID(f *testing.F) {
 }
 
 var statusSeeds = []string{
-	``, `null`, `[]`, `"succeeded"`, `["rejected","a.b"]`, `[["done"],"started"]`, `{"status":"done","error":"x"}`, `{"state":"failed"}`,
+	``, `null`, `[]`, `"succeeded"`, `["done",1e999]`, `{"error":1e999}`, `["rejected","a.b"]`, `[["done"],"started"]`, `{"status":"done","error":"x"}`, `{"state":"failed"}`,
 	`succeeded`, `profile.registered`, `<html>`, `5`, `true`, `["done",{"success":false}]`, `{"message":"rejected"}`, "\"done\xff\"",
 }
 

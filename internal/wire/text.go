@@ -27,10 +27,23 @@ func Texts(body []byte) []string {
 		return []string{text}
 	}
 	var value any
-	if json.Unmarshal(body, &value) != nil {
+	if decodeAny(body, &value) != nil {
 		return nil
 	}
 	return textsOf(value)
+}
+
+// decodeAny decodes JSON like json.Unmarshal into a value that holds an any. A
+// number that no float64 can hold, such as 1e999, becomes a json.Number, because
+// one odd number must not hide the texts around it.
+func decodeAny(data []byte, v any) error {
+	err := json.Unmarshal(data, v)
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok {
+		return err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	return decoder.Decode(v)
 }
 
 // textsOf is Texts for a value that was decoded into an any.

@@ -25,6 +25,7 @@ func TestTexts(t *testing.T) {
 		`["b","","a",5,true,null,["c"]]`:    {"b", "a", "c"},
 		`{"z":"1","a":{"y":"2","b":["3"]}}`: {"3", "2", "1"},
 		`5`:                                 nil,
+		`["a",1e999,{"b":"c"}]`:             {"a", "c"},
 		`<html>`:                            nil,
 		deep:                                nil,
 		deepValid:                           nil,
