@@ -54,7 +54,7 @@ var (
 
 // callSentinels describe the caller's own call. A TokenError does not match them.
 var callSentinels = []error{
-	ErrForbidden, ErrNotFound, ErrConflict, ErrValidation, ErrRejected,
+	ErrForbidden, ErrNotFound, ErrConflict, ErrValidation, ErrRateLimited, ErrRejected,
 	ErrNoCommandID, ErrUnexpectedAnswer, ErrAmbiguous,
 }
 
@@ -259,9 +259,10 @@ func unprefixed(err error) string { return strings.TrimPrefix(err.Error(), "priv
 // A TokenError means that the client could not get a token for a call. The call
 // was not made, or was answered with 401 and not made again.
 //
-// A TokenError matches ErrUnauthorized, ErrRateLimited, ErrClosed and ctx.Err() if
-// Err does. It matches neither the other sentinel errors nor a MessageKey, because
-// they describe the call that was to fetch the token. errors.As finds the *APIError of
+// A TokenError matches ErrUnauthorized, ErrClosed and ctx.Err() if Err does. It
+// matches neither the other sentinel errors nor a MessageKey, because they describe
+// the call that was to fetch the token. To ask for those, use Err:
+// errors.Is(tokenError.Err, ErrRateLimited). errors.As finds the *APIError of
 // Profile.Authenticate in it.
 type TokenError struct {
 	Err error // why there is no token
@@ -390,8 +391,8 @@ func classify(err error) (wait.Class, time.Duration) {
 	if token, ok := errors.AsType[*TokenError](err); ok {
 		// The 401 of the call itself, beside it, only says that a token is needed.
 		switch {
-		case errors.Is(token, ErrRateLimited):
-			return wait.Limited, 0
+		case errors.Is(token.Err, ErrRateLimited):
+			return wait.Limited, retryAfter(token.Err)
 		case errors.Is(token, ErrUnauthorized), errors.Is(token, ErrClosed):
 			return wait.Final, 0
 		}
@@ -407,6 +408,14 @@ func classify(err error) (wait.Class, time.Duration) {
 		return wait.Final, 0
 	}
 	return wait.Passing, 0
+}
+
+// retryAfter returns the pause that an answer asks for, or 0 if err is no answer.
+func retryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*APIError](err); ok {
+		return e.RetryAfter
+	}
+	return 0
 }
 
 func classOf(e *APIError) wait.Class {

@@ -234,6 +234,21 @@ func TestWatchEnds(t *testing.T) {
 	}
 }
 
+// The pause that the server asks for when a token is fetched counts for the wait.
+func TestWatchWithoutTokenForLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := fakeClient(t, answersWith(429, "", "Retry-After", "7200"), privicore.WithCredentials("alice", "correct horse"), privicore.WithMaxRetries(0))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		began := time.Now()
+		_, err := watch(ctx, c, poll1)
+		require.ErrorAs(t, err, new(*privicore.TokenError))
+		assert.NotErrorIs(t, err, privicore.ErrRateLimited)
+		assert.Zero(t, time.Since(began))
+	})
+}
+
 func TestWatchClosed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
