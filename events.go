@@ -93,7 +93,7 @@ func refusesCredentials(err error) bool {
 }
 
 // An Event is a message that the proxy pushed, or a change of the channel. It is a
-// *CommandEvent, *DataReadyEvent, *StreamReadyEvent, *UnknownEvent, *MissedEvent,
+// *CommandEvent, *DataReadyEvent, *StreamReadyEvent, *UnknownEvent, *DroppedEvent,
 // *DisconnectedEvent or *ReconnectedEvent, and nothing else.
 type Event interface {
 	// RawJSON returns the message as it came, or nil if the event is a change
@@ -107,7 +107,7 @@ func (*CommandEvent) event()      {}
 func (*DataReadyEvent) event()    {}
 func (*StreamReadyEvent) event()  {}
 func (*UnknownEvent) event()      {}
-func (*MissedEvent) event()       {}
+func (*DroppedEvent) event()      {}
 func (*DisconnectedEvent) event() {}
 func (*ReconnectedEvent) event()  {}
 
@@ -152,15 +152,15 @@ type UnknownEvent struct {
 // Format leaves out the raw JSON.
 func (e UnknownEvent) Format(s fmt.State, verb rune) { format(s, verb, e) }
 
-// MissedEvent reports that messages were dropped at this place, because the loop
+// DroppedEvent reports that messages were dropped at this place, because the loop
 // over Events did not read them fast enough. Waits for commands do not miss them.
-type MissedEvent struct {
+type DroppedEvent struct {
 	answer
 	Count int64 // number of messages
 }
 
 // Format leaves out the raw JSON.
-func (e MissedEvent) Format(s fmt.State, verb rune) { format(s, verb, e) }
+func (e DroppedEvent) Format(s fmt.State, verb rune) { format(s, verb, e) }
 
 // DisconnectedEvent reports that the channel was lost. The client tries to join
 // it again.
@@ -179,7 +179,7 @@ func (e ReconnectedEvent) Format(s fmt.State, verb rune) { format(s, verb, e) }
 // Events opens the WebSocket channel and yields what the proxy pushes from then
 // on, until ctx ends or the caller leaves the loop. After a reconnect it goes on,
 // with a DisconnectedEvent and a ReconnectedEvent around the gap. A loop that falls
-// behind by a few hundred messages loses some and gets a MissedEvent.
+// behind by a few hundred messages loses some and gets a DroppedEvent.
 //
 // If Events ends for another reason, it yields an error as the last element: the
 // error of Connect if the channel cannot be joined, now or after a loss, or
@@ -226,8 +226,8 @@ func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
 // newEvent returns the event for a notice of the channel.
 func newEvent(n *realtime.Notice) Event {
 	switch n.Kind {
-	case realtime.NoticeMissed:
-		return &MissedEvent{Count: int64(n.Missed)}
+	case realtime.NoticeDropped:
+		return &DroppedEvent{Count: int64(n.Dropped)}
 	case realtime.NoticeLost:
 		return &DisconnectedEvent{}
 	case realtime.NoticeBack:

@@ -136,7 +136,7 @@ func TestEventsOfASlowReader(t *testing.T) {
 		seen, missed := 0, 0
 		for seen+missed < n+1 { // with the outcome
 			switch e := (<-f.events).(type) {
-			case *privicore.MissedEvent:
+			case *privicore.DroppedEvent:
 				assert.Nil(t, e.RawJSON())
 				assert.Zero(t, missed, "one event counts all that was missed")
 				missed = int(e.Count)

@@ -156,7 +156,7 @@ func embedders(t *testing.T) []string {
 }
 
 // withoutMessage are the events that stand for no message, and have no JSON.
-var withoutMessage = []string{"MissedEvent", "DisconnectedEvent", "ReconnectedEvent"}
+var withoutMessage = []string{"DroppedEvent", "DisconnectedEvent", "ReconnectedEvent"}
 
 // Types that keep the JSON they were read from show what they are for, and
 // nothing of that JSON: it may hold anything.
@@ -182,7 +182,7 @@ func TestTypesWithRawJSONArePrinted(t *testing.T) {
 	for name, values := range seen {
 		t.Run(name, func(t *testing.T) { assertPrintsFields(t, values[0]) })
 	}
-	for _, event := range []any{privicore.MissedEvent{Count: 3}, privicore.DisconnectedEvent{}, privicore.ReconnectedEvent{}} {
+	for _, event := range []any{privicore.DroppedEvent{Count: 3}, privicore.DisconnectedEvent{}, privicore.ReconnectedEvent{}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%d"} {
 			assert.NotRegexp(t, address, fmt.Sprintf(verb, event))
 			assert.NotContains(t, fmt.Sprintf(verb, event), "answer")

@@ -79,7 +79,7 @@ func show(event privicore.Event) {
 		fmt.Println(now, "the channel is lost; the client tries to join it again")
 	case *privicore.ReconnectedEvent:
 		fmt.Println(now, "the channel is back; what happened meanwhile was not pushed")
-	case *privicore.MissedEvent:
+	case *privicore.DroppedEvent:
 		fmt.Println(now, "too slow,", e.Count, "events missed")
 	case *privicore.UnknownEvent:
 		fmt.Printf("%s unknown %q, %d bytes\n", now, e.Type, len(e.RawJSON()))

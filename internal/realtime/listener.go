@@ -20,9 +20,9 @@ type NoticeKind uint8
 const (
 	// NoticeMessage says that Notice.Message came.
 	NoticeMessage NoticeKind = iota
-	// NoticeMissed says that Notice.Missed messages were dropped, because the
+	// NoticeDropped says that Notice.Dropped messages were dropped, because the
 	// listener did not take the ones before them.
-	NoticeMissed
+	NoticeDropped
 	// NoticeLost says that the channel was lost.
 	NoticeLost
 	// NoticeBack says that the channel is joined again. What happened since
@@ -34,7 +34,7 @@ const (
 type Notice struct {
 	Kind    NoticeKind
 	Message wire.Message // with Raw
-	Missed  int
+	Dropped int
 }
 
 // events hands every message to all listeners. It does not wait for them.
@@ -54,7 +54,7 @@ type Listener struct {
 	messages int  // in queue
 	bytes    int  // that they hold
 	full     bool // messages are dropped until the queue is taken
-	missed   int  // index of the NoticeMissed that counts them
+	dropped  int  // index of the NoticeDropped that counts them
 	lost     bool // a NoticeLost was queued and no NoticeBack after it
 	err      error
 }
@@ -112,12 +112,12 @@ func (l *Listener) addMessage(m wire.Message, size int) {
 	// A full queue stays full until it is taken, so that one notice can count all
 	// that is dropped.
 	if l.full {
-		l.queue[l.missed].Missed++
+		l.queue[l.dropped].Dropped++
 		return
 	}
 	if l.messages >= maxQueued || l.bytes >= maxQueuedBytes {
-		l.full, l.missed = true, len(l.queue)
-		l.add(Notice{Kind: NoticeMissed, Missed: 1})
+		l.full, l.dropped = true, len(l.queue)
+		l.add(Notice{Kind: NoticeDropped, Dropped: 1})
 		return
 	}
 	l.messages++

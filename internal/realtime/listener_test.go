@@ -32,7 +32,7 @@ func TestSlowListener(t *testing.T) {
 	queue, end := l.Take()
 	require.Len(t, queue, maxQueued+1)
 	assert.Equal(t, fmt.Sprint(maxQueued-1), queue[maxQueued-1].Message.Type, "the newest are dropped, in one piece")
-	assert.Equal(t, Notice{Kind: NoticeMissed, Missed: 44}, queue[maxQueued])
+	assert.Equal(t, Notice{Kind: NoticeDropped, Dropped: 44}, queue[maxQueued])
 	require.NoError(t, end)
 
 	c.sendNumbers(1000, 1001)
@@ -52,7 +52,7 @@ func TestListenerBoundedByBytes(t *testing.T) {
 	}
 	queue, _ := l.Take()
 	require.Len(t, queue, 5)
-	assert.Equal(t, Notice{Kind: NoticeMissed, Missed: 6}, queue[4])
+	assert.Equal(t, Notice{Kind: NoticeDropped, Dropped: 6}, queue[4])
 }
 
 func TestListenersEnd(t *testing.T) {
@@ -108,7 +108,7 @@ func TestOutagesOfASlowListener(t *testing.T) {
 	c.events.lost()
 	queue, _ := l.Take()
 	require.Len(t, queue, maxQueued+2)
-	assert.Equal(t, []Notice{{Kind: NoticeMissed, Missed: 1001}, {Kind: NoticeLost}}, queue[maxQueued:])
+	assert.Equal(t, []Notice{{Kind: NoticeDropped, Dropped: 1001}, {Kind: NoticeLost}}, queue[maxQueued:])
 	c.events.back()
 	queue, _ = l.Take()
 	assert.Equal(t, []Notice{{Kind: NoticeBack}}, queue)
