@@ -1,6 +1,7 @@
 package privicore_test
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,4 +46,27 @@ func TestReadmeCode(t *testing.T) {
 		require.NoError(t, err, "%s", out)
 	}
 	assert.Equal(t, 1, programs)
+}
+
+// docs/reliability.md names tests, options and errors. All of them exist.
+func TestReliabilityNames(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("docs/reliability.md")
+	require.NoError(t, err)
+	var source strings.Builder
+	require.NoError(t, filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" {
+			return err
+		}
+		text, err := os.ReadFile(path) // #nosec G122 -- the project's own files
+		source.Write(text)
+		return err
+	}))
+	names := regexp.MustCompile("`(?:Test|Fuzz|With|Err|New)[A-Z][A-Za-z0-9]*`").FindAll(document, -1)
+	assert.Greater(t, len(names), 100)
+	for _, name := range names {
+		name := strings.Trim(string(name), "`")
+		declared := regexp.MustCompile(`(?m)^(func |var |\t)` + name + `(\(| += )`)
+		assert.True(t, declared.MatchString(source.String()), "%s does not exist", name)
+	}
 }
