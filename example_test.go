@@ -9,6 +9,7 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -469,6 +470,27 @@ func ExampleClient_Connect() {
 	defer stop()
 	fmt.Println(client.Connect(context.Background()))
 	// Output: <nil>
+}
+
+// A service answers health checks with what Ready returns.
+func ExampleClient_Ready() {
+	client, stop := sandbox()
+	defer stop()
+	healthy := func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+		defer cancel()
+		if err := client.Ready(ctx); err != nil {
+			http.Error(w, "Privicore cannot be used", http.StatusServiceUnavailable)
+			log.Print(err)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	}
+
+	w := httptest.NewRecorder()
+	healthy(w, httptest.NewRequest(http.MethodGet, "/healthz", nil))
+	fmt.Println(w.Code, client.ChannelState())
+	// Output: 200 joined
 }
 
 // A profile becomes active with a public key.
