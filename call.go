@@ -28,14 +28,14 @@ const (
 
 // params is what a call sends besides the token.
 type params struct {
-	path     string     // value of the {parameter} in the path
-	values   url.Values // a form or the query, as the operation says
-	form     any        // struct with url tags, in place of values
-	json     any        // body of an operation that wants JSON
-	rawQuery string     // query of Do
-	basic    *basicAuth // for operation.Basic
-	raw      Secret     // for operation.Raw
-	noRetry  bool       // the caller has a limiter of its own
+	path    string     // value of the {parameter} in the path
+	values  url.Values // a form or the query, as the operation says
+	form    any        // struct with url tags, in place of values
+	json    any        // body of an operation that wants JSON
+	target  string     // path and query of Do, in place of the operation's path
+	basic   *basicAuth // for operation.Basic
+	raw     Secret     // for operation.Raw
+	noRetry bool       // the caller has a limiter of its own
 }
 
 type basicAuth struct {
@@ -54,16 +54,17 @@ type request struct {
 	op      *operation.Operation
 	token   string    // that authorizes it
 	headers [4]string // holds the values of Header in one allocation
+	address url.URL   // holds what Parsed points to
 }
 
 // newRequest builds the request of an operation. It is not authorized yet.
-func newRequest(config *config, op *operation.Operation, p params) (*request, error) {
+func (c *Client) newRequest(op *operation.Operation, p params) (*request, error) {
 	r := &request{op: op, params: p}
 	r.Method, r.Operation = op.Method, op.Name
 	r.Idempotent, r.NoRetry = op.Idempotent, p.noRetry
-	r.Suffices, r.Redact = commandHeader, r.redact
+	r.Suffices, r.Redact, r.Scope = commandHeader, r.redact, c.scope
 
-	r.headers = [4]string{"application/json", config.userAgent}
+	r.headers = [4]string{"application/json", c.config.userAgent}
 	r.Header = http.Header{"Accept": r.headers[0:1:1], "User-Agent": r.headers[1:2:2]}
 	if p.form != nil {
 		var err error
@@ -71,12 +72,12 @@ func newRequest(config *config, op *operation.Operation, p params) (*request, er
 			return nil, err
 		}
 	}
-	rawQuery := p.rawQuery
+	var rawQuery string
 	switch op.Encoding {
 	case operation.URL:
 		rawQuery = r.values.Encode()
 	case operation.Form:
-		r.Body, r.headers[2] = []byte(r.values.Encode()), "application/x-www-form-urlencoded"
+		r.Body, r.headers[2] = encodeForm(r.values), "application/x-www-form-urlencoded"
 	case operation.JSON:
 		body, err := json.Marshal(p.json)
 		if err != nil {
@@ -87,11 +88,53 @@ func newRequest(config *config, op *operation.Operation, p params) (*request, er
 	if r.headers[2] != "" {
 		r.Header["Content-Type"] = r.headers[2:3:3]
 	}
-	r.URL = config.baseURL + op.Prefix() + url.PathEscape(p.path)
-	if rawQuery != "" {
-		r.URL += "?" + rawQuery
-	}
+	r.setURL(c, rawQuery)
 	return r, nil
+}
+
+// setURL sets the URL of r. A path without a parameter follows the base URL, which
+// is parsed once for all calls.
+func (r *request) setURL(c *Client, rawQuery string) {
+	switch {
+	case r.target != "":
+		r.URL = c.config.baseURL + r.target
+	case r.path != "":
+		r.URL = c.config.baseURL + r.op.Prefix() + url.PathEscape(r.path)
+		if rawQuery != "" {
+			r.URL += "?" + rawQuery
+		}
+	default:
+		r.address = *c.base
+		r.address.Path += r.op.Path
+		if r.address.RawPath != "" {
+			r.address.RawPath += r.op.Path
+		}
+		r.address.RawQuery = rawQuery
+		r.Parsed = &r.address
+	}
+}
+
+// encodeForm returns what url.Values.Encode returns, in one allocation if there is
+// only one name.
+func encodeForm(values url.Values) []byte {
+	names := make([]string, 0, 8) // on the stack
+	for name := range values {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var body []byte
+	for _, name := range names {
+		key := url.QueryEscape(name)
+		for _, value := range values[name] {
+			value = url.QueryEscape(value)
+			body = slices.Grow(body, len(key)+len(value)+2)
+			if len(body) > 0 {
+				body = append(body, '&')
+			}
+			body = append(append(append(body, key...), '='), value...)
+		}
+	}
+	return body
 }
 
 // names returns the names of the parameters that were sent.
@@ -143,11 +186,10 @@ func (r *request) redactor() func(string) string {
 
 // send carries out op and returns its answer if that is a success.
 func (c *Client) send(ctx context.Context, op *operation.Operation, p params) (*request, *Response, error) {
-	r, err := newRequest(c.config, op, p)
+	r, err := c.newRequest(op, p)
 	if err != nil {
 		return nil, nil, &callError{operation: op, err: err}
 	}
-	r.Scope = c.scope
 	if err := c.scope.Err(); err != nil {
 		return nil, nil, &callError{operation: op, err: err}
 	}
@@ -326,8 +368,8 @@ func (c *Client) Do(ctx context.Context, method, path string, body any) (*Respon
 	if !c.tokens.any() {
 		op.Auth = operation.None
 	}
-	var p params
-	op.Path, p.rawQuery, _ = strings.Cut(path, "?")
+	p := params{target: strings.TrimSuffix(path, "?")}
+	op.Path, _, _ = strings.Cut(path, "?")
 	switch body := body.(type) {
 	case nil:
 	case url.Values:

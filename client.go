@@ -1,6 +1,8 @@
 package privicore
 
 import (
+	"net/url"
+	"strings"
 	"sync/atomic"
 
 	"github.com/privicore/privicore-go/internal/lifecycle"
@@ -31,7 +33,8 @@ type Client struct {
 	Policy                *PolicyService
 	Voting                *VotingService
 
-	config    *config // a pointer, because fmt would print the secrets of a user's TokenSource
+	config    *config  // a pointer, because fmt would print the secrets of a user's TokenSource
+	base      *url.URL // the base URL, parsed
 	scope     *lifecycle.Scope
 	transport *transport.Transport
 	tokens    *tokens
@@ -91,7 +94,12 @@ func newClient(cfg config, t *transport.Transport, limiter *wait.Limiter) (*Clie
 	if err := cfg.checkURLs(); err != nil {
 		return nil, err
 	}
-	c := &Client{config: &cfg, scope: lifecycle.New(ErrClosed), transport: t, limiter: limiter}
+	base, err := url.Parse(cfg.baseURL)
+	if err != nil {
+		return nil, err
+	}
+	base.Host = strings.TrimSuffix(base.Host, ":") // as http.NewRequest does
+	c := &Client{config: &cfg, base: base, scope: lifecycle.New(ErrClosed), transport: t, limiter: limiter}
 	s := service{c}
 	c.Utility = (*UtilityService)(&s)
 	c.Profile = (*ProfileService)(&s)

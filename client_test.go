@@ -307,6 +307,51 @@ func TestDo(t *testing.T) {
 	}
 }
 
+// The base URL is parsed once; the path of each call is added to what was parsed.
+func TestPathOfTheBaseURL(t *testing.T) {
+	t.Parallel()
+	for base, want := range map[string]string{
+		"":           "",
+		"/":          "",
+		"/api":       "/api",
+		"/api/v%201": "/api/v%201",
+		"/a%2Fb/":    "/a%2Fb",
+	} {
+		var got []string
+		c := fakeClient(t, func(r *http.Request, _ url.Values) (*http.Response, error) {
+			got = append(got, r.URL.RequestURI(), r.Host)
+			return reply(200, `{"items":[{"token":"t"}],"status":"ok"}`, "X-Dpt-Cab-Id", "c1")
+		}, privicore.WithBaseURL("https://api.test:/"+strings.TrimPrefix(base, "/")), privicore.WithToken(fakeToken))
+		_, err := c.Device.Remove(t.Context(), "d")
+		require.NoError(t, err)
+		_, err = c.Command("a/b").Status(t.Context())
+		require.NoError(t, err)
+		_, err = c.Do(t.Context(), "GET", "/a%2Fb?c=%20", nil)
+		require.NoError(t, err)
+		assert.Equal(t, []string{
+			want + "/device/remove", "api.test", want + "/request-status/a%2Fb", "api.test", want + "/a%2Fb?c=%20", "api.test",
+		}, got, base)
+	}
+}
+
+func TestFormIsEncodedLikeNetURL(t *testing.T) {
+	t.Parallel()
+	for _, form := range []url.Values{
+		{"a": {"1"}}, {"b": {"1", "", "ü &=+%"}, "a": {"2"}, "c": nil}, {"n[]": {"x y"}, "": {""}}, {"a": {}},
+		{"j": {"1"}, "i": {"1"}, "h": {"1"}, "g": {"1"}, "f": {"1"}, "e": {"1"}, "d": {"1"}, "c": {"1"}, "b": {"1"}, "a": {"1"}},
+	} {
+		body := ""
+		c, _ := realServer(t, func(_ http.ResponseWriter, r *http.Request) {
+			data, err := io.ReadAll(r.Body)
+			assert.NoError(t, err)
+			body = string(data)
+		})
+		_, err := c.Do(t.Context(), "POST", "/a", form)
+		require.NoError(t, err)
+		assert.Equal(t, form.Encode(), body)
+	}
+}
+
 func TestDoChecksThePath(t *testing.T) {
 	t.Parallel()
 	c := fakeClient(t, func(r *http.Request, _ url.Values) (*http.Response, error) {

@@ -2,7 +2,6 @@ package privicore
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -25,7 +24,7 @@ func checkIdentifier(op *operation.Operation, field, value string) error {
 		return invalid(op, field, "begins or ends with white space")
 	case len(value) > 1024:
 		return invalid(op, field, "is longer than 1024 bytes")
-	case slices.ContainsFunc(strings.FieldsFunc(value, isSlash), isDots):
+	case hasDotSegment(value):
 		return invalid(op, field, "has a dot segment")
 	}
 	return checkText(op, field, value)
@@ -62,7 +61,15 @@ func isDeceptive(r rune) bool {
 
 func isSlash(r rune) bool { return r == '/' || r == '\\' }
 
-func isDots(segment string) bool { return segment == "." || segment == ".." }
+// hasDotSegment reports whether value is a path with a segment that is "." or "..".
+func hasDotSegment(value string) bool {
+	for segment := range strings.FieldsFuncSeq(value, isSlash) {
+		if segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return false
+}
 
 // wholeSeconds returns a duration in seconds, and refuses one with a fraction.
 func wholeSeconds(op *operation.Operation, field string, d time.Duration) (int64, error) {

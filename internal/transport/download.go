@@ -52,7 +52,11 @@ func (d *download) Read(p []byte) (int, error) {
 	if d.err != nil {
 		return 0, d.err
 	}
-	n, err := d.body.Read(p)
+	// net/http may hand out what it has for a while after the context has ended.
+	n, err := 0, d.stream.ended()
+	if err == nil {
+		n, err = d.body.Read(p)
+	}
 	read := d.read.Add(int64(n))
 	if err == nil {
 		return n, nil

@@ -22,15 +22,13 @@ type hop struct {
 	phase    atomic.Int32
 	http2    atomic.Bool
 	answered atomic.Bool
-	watchdog atomic.Pointer[watchdog] // nil if there is no stall timeout
 	trace    httptrace.ClientTrace
 }
 
-func (h *hop) begin(w *watchdog) {
+func (h *hop) begin() {
 	h.phase.Store(unknown)
 	h.http2.Store(false)
 	h.answered.Store(false)
-	h.watchdog.Store(w)
 }
 
 func (h *hop) getConn(string) {
@@ -48,9 +46,6 @@ func (h *hop) getConn(string) {
 func (h *hop) gotConn(info httptrace.GotConnInfo) {
 	h.http2.Store(isHTTP2(info.Conn))
 	h.phase.Store(sending)
-	if w := h.watchdog.Load(); w != nil {
-		w.touch() // the handshake moved bytes
-	}
 }
 
 func isHTTP2(conn net.Conn) bool {

@@ -18,16 +18,16 @@ var ErrTooLarge = fmt.Errorf("answer is larger than %d MiB", MaxAnswer>>20)
 
 // read reads an answer. A body that breaks off is an error, unless the status is that
 // of a failure or the answer has the header named by suffices.
-func read(resp *http.Response, suffices string) (*Response, error) {
+func read(resp *http.Response, suffices string) (Response, error) {
 	defer resp.Body.Close()
-	answer := &Response{StatusCode: resp.StatusCode, Header: resp.Header}
+	answer := Response{StatusCode: resp.StatusCode, Header: resp.Header}
 	if resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
 		// There is none, whatever the length says, or it is the connection.
 		return answer, nil
 	}
 	enough := resp.StatusCode >= 400 || suffices != "" && resp.Header.Get(suffices) != ""
 	if resp.ContentLength > MaxAnswer && !enough {
-		return nil, ErrTooLarge
+		return Response{}, ErrTooLarge
 	}
 	// The length is only a hint: a RoundTripper that unpacks a body may leave the
 	// packed length.
@@ -40,7 +40,7 @@ func read(resp *http.Response, suffices string) (*Response, error) {
 		err = ErrTooLarge
 	}
 	if err != nil && !enough {
-		return nil, err
+		return Response{}, err
 	}
 	answer.Body = body.Bytes()
 	return answer, nil

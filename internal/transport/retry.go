@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -46,6 +47,8 @@ func prepareRetry(req *http.Request) error {
 	c.retry.pausing = false
 	c.attempts++
 	c.prepare(req)
+	// The body of the last attempt may still be read.
+	c.setBody(req, bytes.NewReader(c.Body))
 	return nil
 }
 
@@ -69,7 +72,7 @@ func (c *call) wait() error {
 // again reports whether the call is to be sent again.
 func (c *call) again(resp *http.Response, err error) bool {
 	switch {
-	case err == nil && c.answer != nil:
+	case err == nil && c.answered:
 		return false // decided before it was read
 	case c.NoRetry || c.attempts > c.t.maxRetries || c.ended() != nil || !c.safe(resp, err):
 		return false
@@ -82,6 +85,10 @@ func (c *call) again(resp *http.Response, err error) bool {
 	c.retry.status, c.retry.err = 0, err
 	if err == nil {
 		c.retry.status = resp.StatusCode
+	}
+	if c.watchdog.bitten() {
+		// go-retryablehttp gives up if the context of the request has ended.
+		c.retrying.Request = c.retrying.Request.WithContext(c.guarded())
 	}
 	return true
 }

@@ -36,25 +36,23 @@ func (rt *roundTripper) direct() bool {
 	return ok
 }
 
-// RoundTrip sends req. It ends the request if no byte moves for the stall timeout.
+// RoundTrip sends req. The watchdog of its call ends it if it stalls.
 func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
+	c := callOf(req.Context())
 	// After an upgrade the body is the connection, and silence is normal.
-	if req.Header.Get("Upgrade") != "" {
+	if c == nil || req.Header.Get("Upgrade") != "" {
 		return rt.target().RoundTrip(req)
 	}
-	var w *watchdog
-	if rt.stall > 0 {
-		w, req = watch(req, rt.stall)
-	}
-	c := callOf(req.Context())
-	if c != nil {
-		c.hop.begin(w)
+	c.hop.begin()
+	watched := c.watchdog.limit > 0
+	if watched {
+		req = c.watchdog.begin(req)
 	}
 	resp, err := rt.target().RoundTrip(req)
-	if w != nil {
-		resp, err = w.arrived(resp, err)
+	if watched {
+		resp, err = c.watchdog.arrived(resp, err)
 	}
-	if c != nil && err == nil {
+	if err == nil {
 		c.hop.answered.Store(true)
 	}
 	return resp, err

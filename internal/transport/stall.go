@@ -24,44 +24,53 @@ func (e *stallError) Timeout() bool { return true }
 // smallBody is the size up to which net/http takes a body in one Read or two.
 const smallBody = 64 << 10
 
-// watchdog ends one request that stalls. It runs from sending until the head of
-// the answer, except during a Read of the request's body, whose source may be
-// slow. Afterwards it is the body of the answer, and runs during each Read.
+// watchdog ends a call or a stream that stalls. It runs while a request is sent,
+// until the head of its answer, except during a Read of the request's body, whose
+// source may be slow. Afterwards it runs during each Read of the answer's body. All
+// requests of a call share one watchdog.
 type watchdog struct {
-	limit  time.Duration
+	limit  time.Duration // zero if there is no stall timeout
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	body   io.ReadCloser // of the answer
 
 	mu       sync.Mutex
-	timer    *time.Timer
 	running  bool
 	answered bool
 	deadline time.Time
+	timer    *time.Timer
+	armed    bool // the timer fires at the deadline or before it
 }
 
-// watch returns a watchdog that runs and the request that it can end.
-func watch(req *http.Request, limit time.Duration) (*watchdog, *http.Request) {
-	w := &watchdog{limit: limit}
-	w.ctx, w.cancel = context.WithCancelCause(req.Context())
-	req = req.WithContext(w.ctx)
-	if watchable(req) {
-		req.Body = &sentBody{req.Body, w}
-		if anew := req.GetBody; anew != nil {
-			req.GetBody = func() (io.ReadCloser, error) {
-				body, err := anew()
-				if err != nil {
-					return nil, err
-				}
-				return &sentBody{body, w}, nil
-			}
-		}
-	}
+// guard returns a context under parent that w cancels if no byte moves. A watchdog
+// that has bitten guards again under a new context.
+func (w *watchdog) guard(parent context.Context) context.Context {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.running, w.deadline = true, time.Now().Add(limit)
-	w.timer = time.AfterFunc(limit, w.bite)
-	return w, req
+	w.ctx, w.cancel = context.WithCancelCause(parent)
+	return w.ctx
+}
+
+// begin is called before a request is sent. It returns the request to send.
+func (w *watchdog) begin(req *http.Request) *http.Request {
+	w.mu.Lock()
+	w.answered = false
+	w.run()
+	w.mu.Unlock()
+	if !watchable(req) {
+		return req
+	}
+	watched := *req // a RoundTripper must not change the request it was given
+	watched.Body = &sentBody{req.Body, w}
+	if anew := req.GetBody; anew != nil {
+		watched.GetBody = func() (io.ReadCloser, error) {
+			body, err := anew()
+			if err != nil {
+				return nil, err
+			}
+			return &sentBody{body, w}, nil
+		}
+	}
+	return &watched
 }
 
 // watchable reports whether sending the body can take long.
@@ -72,26 +81,42 @@ func watchable(req *http.Request) bool {
 	return req.ContentLength <= 0 || req.ContentLength > smallBody
 }
 
+// bite is called by the timer. It cancels the context if the deadline has passed.
 func (w *watchdog) bite() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	// The timer may have fired while it was stopped or set anew.
-	if w.running && !time.Now().Before(w.deadline) {
-		w.cancel(&stallError{w.limit})
+	w.armed = false
+	if !w.running {
+		return
+	}
+	if left := time.Until(w.deadline); left > 0 {
+		w.arm(left)
+		return
+	}
+	w.cancel(&stallError{w.limit})
+}
+
+// arm makes the timer fire after d. w.mu is held.
+func (w *watchdog) arm(d time.Duration) {
+	w.armed = true
+	if w.timer == nil {
+		w.timer = time.AfterFunc(d, w.bite)
+		return
+	}
+	w.timer.Reset(d)
+}
+
+// run begins to wait for a byte. It leaves a timer that is armed alone, because
+// setting it costs more than letting it fire once too early. w.mu is held.
+func (w *watchdog) run() {
+	w.running, w.deadline = true, time.Now().Add(w.limit)
+	if !w.armed {
+		w.arm(w.limit)
 	}
 }
 
-// run begins to wait for a byte. w.mu is held.
-func (w *watchdog) run() {
-	w.running, w.deadline = true, time.Now().Add(w.limit)
-	w.timer.Reset(w.limit)
-}
-
 // halt stops waiting. w.mu is held.
-func (w *watchdog) halt() {
-	w.running = false
-	w.timer.Stop()
-}
+func (w *watchdog) halt() { w.running = false }
 
 // touch notes that a byte has come or gone.
 func (w *watchdog) touch() {
@@ -102,6 +127,21 @@ func (w *watchdog) touch() {
 	}
 }
 
+// stop releases the timer and the context when the call or the stream has ended.
+func (w *watchdog) stop() {
+	if w.limit <= 0 {
+		return
+	}
+	w.mu.Lock()
+	w.halt()
+	if w.timer != nil {
+		w.timer.Stop()
+		w.armed = false
+	}
+	w.mu.Unlock()
+	w.cancel(nil)
+}
+
 // arrived is called with what a RoundTripper returned.
 func (w *watchdog) arrived(resp *http.Response, err error) (*http.Response, error) {
 	w.mu.Lock()
@@ -109,17 +149,17 @@ func (w *watchdog) arrived(resp *http.Response, err error) (*http.Response, erro
 	w.halt()
 	w.mu.Unlock()
 	if err != nil {
-		err = w.explain(err)
-		w.cancel(nil)
-		return nil, err
+		return nil, w.explain(err)
 	}
-	if resp == nil || resp.Body == nil || resp.Body == http.NoBody {
-		w.cancel(nil) // others see from the body that there is none
-		return resp, nil
+	// Others see from the body that there is none.
+	if resp != nil && resp.Body != nil && resp.Body != http.NoBody {
+		resp.Body = &receivedBody{resp.Body, w}
 	}
-	w.body, resp.Body = resp.Body, w
 	return resp, nil
 }
+
+// bitten reports whether w has ended its context.
+func (w *watchdog) bitten() bool { return w.limit > 0 && w.ctx.Err() != nil }
 
 // explain returns the stall in place of the cancellation that it caused.
 func (w *watchdog) explain(err error) error {
@@ -130,29 +170,24 @@ func (w *watchdog) explain(err error) error {
 	return err
 }
 
-// Read reads from the body of the answer.
-func (w *watchdog) Read(p []byte) (int, error) {
-	w.mu.Lock()
-	w.run()
-	w.mu.Unlock()
-	n, err := w.body.Read(p)
-	w.mu.Lock()
-	w.halt()
-	w.mu.Unlock()
-	switch {
-	case err == io.EOF:
-		w.cancel(nil) // a caller that has read to the end may not close
-	case err != nil:
-		err = w.explain(err)
-	}
-	return n, err
+// receivedBody is the body of an answer. The watchdog runs during each Read.
+type receivedBody struct {
+	io.ReadCloser
+	w *watchdog
 }
 
-// Close closes the body of the answer.
-func (w *watchdog) Close() error {
-	err := w.body.Close()
-	w.cancel(nil)
-	return err
+func (b *receivedBody) Read(p []byte) (int, error) {
+	b.w.mu.Lock()
+	b.w.run()
+	b.w.mu.Unlock()
+	n, err := b.ReadCloser.Read(p)
+	b.w.mu.Lock()
+	b.w.halt()
+	b.w.mu.Unlock()
+	if err != nil && err != io.EOF {
+		err = b.w.explain(err)
+	}
+	return n, err
 }
 
 // sentBody is the body of a request. While a Read is in progress the watchdog

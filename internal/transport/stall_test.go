@@ -258,57 +258,76 @@ func TestAnswerWithoutABodyStaysOne(t *testing.T) {
 	assert.Empty(t, answer.Body)
 }
 
-// A timer that fires while it is set anew ends nothing.
-func TestTimerThatFiresLate(t *testing.T) {
+// guarding returns a watchdog that has begun to watch req, and the request to send.
+func guarding(t *testing.T, req *http.Request) (*watchdog, *http.Request) {
+	w := &watchdog{limit: time.Hour}
+	w.guard(t.Context())
+	t.Cleanup(w.stop)
+	return w, w.begin(req)
+}
+
+// A timer that fires late ends nothing, and one that fires early fires again.
+func TestTimerThatFiresAtAnotherTime(t *testing.T) {
 	t.Parallel()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://api.test", nil)
 	require.NoError(t, err)
-	w, _ := watch(req, time.Hour)
+	w, _ := guarding(t, req)
 	w.bite()
 	require.NoError(t, w.ctx.Err())
+	assert.True(t, w.armed)
 	w.deadline = time.Now()
 	w.running = false
 	w.bite()
 	require.NoError(t, w.ctx.Err())
+	assert.False(t, w.armed)
 	w.running = true
 	w.bite()
 	require.Error(t, w.ctx.Err())
-	w.timer.Stop()
 }
 
-// The context that a watchdog makes is released however the answer ends.
+// The context and the timer of a watchdog are released however the answer ends.
 func TestNothingIsLeftOfAWatchdog(t *testing.T) {
 	t.Parallel()
-	broken := errors.New("broken")
+	body := func() io.ReadCloser { return io.NopCloser(bytes.NewReader([]byte("x"))) }
+	do := func(tr *Transport, r *Request) error { _, err := tr.Do(t.Context(), r); return err }
+	download := func(end func(io.ReadCloser)) func(tr *Transport, r *Request) error {
+		return func(tr *Transport, r *Request) error {
+			s, err := tr.Download(t.Context(), r)
+			if err == nil {
+				end(s.Body)
+			}
+			return err
+		}
+	}
 	for name, test := range map[string]struct {
-		body   io.ReadCloser
-		err    error
-		handle func(io.ReadCloser)
+		body io.ReadCloser
+		err  error
+		send func(tr *Transport, r *Request) error
 	}{
-		"read to the end": {io.NopCloser(bytes.NewReader([]byte("x"))), nil, func(b io.ReadCloser) { _, _ = io.ReadAll(b) }},
-		"closed":          {io.NopCloser(bytes.NewReader([]byte("x"))), nil, func(b io.ReadCloser) { _ = b.Close() }},
-		"no body":         {http.NoBody, nil, func(io.ReadCloser) {}},
-		"nil body":        {nil, nil, func(io.ReadCloser) {}},
-		"error":           {nil, broken, func(io.ReadCloser) {}},
+		"call":                     {body(), nil, do},
+		"call without an answer":   {nil, errRefused, do},
+		"call that has no body":    {http.NoBody, nil, do},
+		"stream, read to the end":  {body(), nil, download(func(b io.ReadCloser) { _, _ = io.ReadAll(b) })},
+		"stream, closed":           {body(), nil, download(func(b io.ReadCloser) { _ = b.Close() })},
+		"stream without an answer": {nil, errRefused, download(nil)},
+		"upload": {body(), nil, func(tr *Transport, r *Request) error {
+			_, err := tr.Upload(t.Context(), r, http.NoBody, 0)
+			return err
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			var c *call
 			var ctx context.Context
-			rt := newRoundTripper(roundTrip(func(r *http.Request) (*http.Response, error) {
-				ctx = r.Context()
-				return &http.Response{StatusCode: 200, Body: test.body}, test.err
-			}), time.Hour)
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://api.test", nil)
-			require.NoError(t, err)
-			resp, err := rt.RoundTrip(req)
-			require.Equal(t, test.err, err)
-			if err == nil {
-				if test.body == nil || test.body == http.NoBody {
-					assert.Equal(t, test.body, resp.Body)
-				}
-				test.handle(resp.Body)
-			}
+			tr := New(Config{StallTimeout: time.Hour, Client: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				c, ctx = callOf(r.Context()), r.Context()
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: test.body}, test.err
+			})}})
+			err := test.send(tr, consuming("https://api.test"))
+			require.ErrorIs(t, err, test.err)
 			require.ErrorIs(t, ctx.Err(), context.Canceled)
+			assert.False(t, c.watchdog.running)
+			assert.False(t, c.watchdog.armed)
 		})
 	}
 }
@@ -319,16 +338,16 @@ func TestSourceAfterTheHead(t *testing.T) {
 	t.Parallel()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://api.test", zero{})
 	require.NoError(t, err)
-	w, req := watch(req, time.Hour)
+	w, req := guarding(t, req)
 	_, err = req.Body.Read(make([]byte, 1))
 	require.NoError(t, err)
 	assert.True(t, w.running)
-	_, err = w.arrived(&http.Response{Body: io.NopCloser(zero{})}, nil)
+	resp, err := w.arrived(&http.Response{Body: io.NopCloser(zero{})}, nil)
 	require.NoError(t, err)
 	_, err = req.Body.Read(make([]byte, 1))
 	require.NoError(t, err)
 	assert.False(t, w.running)
-	require.NoError(t, w.Close())
+	require.NoError(t, resp.Body.Close())
 }
 
 // net/http gets a body anew when it sends a request again by itself.
@@ -336,15 +355,37 @@ func TestBodyThatIsGotAnewIsWatched(t *testing.T) {
 	t.Parallel()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://api.test", bytes.NewReader(make([]byte, 1<<20)))
 	require.NoError(t, err)
-	w, watched := watch(req, time.Hour)
-	defer w.cancel(nil)
+	given := *req
+	_, watched := guarding(t, req)
+	assert.Equal(t, given.Body, req.Body, "the request that was given is not changed")
 	body, err := watched.GetBody()
 	require.NoError(t, err)
 	assert.IsType(t, (*sentBody)(nil), body)
 
 	req.GetBody = func() (io.ReadCloser, error) { return nil, errBroken }
-	w, watched = watch(req, time.Hour)
-	defer w.cancel(nil)
+	_, watched = guarding(t, req)
 	_, err = watched.GetBody()
 	require.ErrorIs(t, err, errBroken)
+}
+
+// The context that a stall has ended is of no use to the next attempt.
+func TestAttemptAfterAStallHasAContextOfItsOwn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var contexts []context.Context
+		rt := roundTrip(func(r *http.Request) (*http.Response, error) {
+			require.NoError(t, r.Context().Err())
+			contexts = append(contexts, r.Context())
+			if len(contexts) == 1 {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			return reply(200, "done"), nil
+		})
+		tr := New(Config{Client: &http.Client{Transport: rt}, MaxRetries: 1, StallTimeout: stallTimeout})
+		answer, err := tr.Do(t.Context(), get("https://api.test"))
+		require.NoError(t, err)
+		assert.Equal(t, "done", string(answer.Body))
+		assert.Len(t, contexts, 2)
+	})
 }

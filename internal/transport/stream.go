@@ -11,7 +11,13 @@ import (
 type stream struct {
 	*call
 	bound  context.Context // of the request
-	cancel context.CancelFunc
+	unbind context.CancelFunc
+}
+
+// cancel ends the request and releases what it holds.
+func (s *stream) cancel() {
+	s.unbind()
+	s.watchdog.stop()
 }
 
 // open sends a stream. If there is no error, the caller closes the body of the
@@ -20,9 +26,9 @@ func (t *Transport) open(ctx context.Context, r *Request, set func(*http.Request
 	c, reqCtx := t.newCall(ctx, r)
 	s := &stream{call: c}
 	if r.Scope != nil {
-		s.bound, s.cancel = r.Scope.Bind(reqCtx)
+		s.bound, s.unbind = r.Scope.Bind(reqCtx)
 	} else {
-		s.bound, s.cancel = context.WithCancel(reqCtx)
+		s.bound, s.unbind = context.WithCancel(reqCtx)
 	}
 	resp, err := s.send(set)
 	if err != nil {
@@ -35,9 +41,9 @@ func (s *stream) send(set func(*http.Request)) (*http.Response, error) {
 	if err := s.ended(); err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(s.bound, s.Method, s.URL, nil)
+	req, err := s.newRequest(s.bound)
 	if err != nil {
-		return nil, withoutMalformedURL(err)
+		return nil, err
 	}
 	s.prepare(req)
 	req.Header = req.Header.Clone() // set changes it

@@ -360,3 +360,23 @@ func TestErrorsOfStreamsAreRedacted(t *testing.T) {
 		assert.NotContains(t, text, "secret")
 	}
 }
+
+// net/http hands out what it has received although the context has ended.
+func TestDownloadEndsWithItsContextAtOnce(t *testing.T) {
+	t.Parallel()
+	rt := roundTrip(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: -1, Body: io.NopCloser(zero{})}, nil
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	s, err := New(Config{Client: &http.Client{Transport: rt}}).Download(ctx, consuming("https://api.test"))
+	require.NoError(t, err)
+	_, err = s.Body.Read(make([]byte, 1))
+	require.NoError(t, err)
+	cancel()
+	for range 2 {
+		n, err := s.Body.Read(make([]byte, 1))
+		assert.Zero(t, n)
+		require.ErrorIs(t, err, context.Canceled)
+	}
+	require.NoError(t, s.Body.Close())
+}

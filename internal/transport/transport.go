@@ -13,6 +13,7 @@ package transport
 import (
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -103,6 +104,9 @@ func (t *Transport) CloseIdle() {
 type Request struct {
 	Method string
 	URL    string
+	// Parsed takes the place of URL, for a caller that does not parse it for each
+	// call. It is read, never changed.
+	Parsed *url.URL
 	Header http.Header // read, never changed
 	Body   []byte      // of a call
 	// Operation names the request in logs.
