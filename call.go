@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-querystring/query"
 
 	"github.com/privicore/privicore-go/internal/operation"
+	"github.com/privicore/privicore-go/internal/redact"
 	"github.com/privicore/privicore-go/internal/transport"
 	"github.com/privicore/privicore-go/internal/wire"
 )
@@ -47,12 +48,22 @@ func (a *basicAuth) header() string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(a.user+":"+a.password.Reveal()))
 }
 
+// secrets returns the password, and what is secret of the header. Servers may
+// quote the header without its padding, or in the alphabet for URLs.
+func (a *basicAuth) secrets() []string {
+	pair := []byte(a.user + ":" + a.password.Reveal())
+	return []string{
+		a.password.Reveal(), base64.RawStdEncoding.EncodeToString(pair), base64.RawURLEncoding.EncodeToString(pair),
+	}
+}
+
 // request is a call as it is sent, with what the reading of its answer needs.
 type request struct {
 	transport.Request
 	params
 	op      *operation.Operation
 	token   string    // that authorizes it
+	refused string    // token with which it was sent before, or ""
 	headers [4]string // holds the values of Header in one allocation
 	address url.URL   // holds what Parsed points to
 }
@@ -169,9 +180,9 @@ func (r *request) redact(text string) string { return r.redactor()(text) }
 
 // redactor returns a function that removes the secrets of r from a text.
 func (r *request) redactor() func(string) string {
-	secrets := []string{r.token, r.raw.Reveal()}
-	if basic := r.basic; basic != nil {
-		secrets = append(secrets, basic.password.Reveal(), strings.TrimPrefix(basic.header(), "Basic "))
+	secrets := []string{r.token, r.refused, r.raw.Reveal()}
+	if r.basic != nil {
+		secrets = append(secrets, r.basic.secrets()...)
 	}
 	fields := r.fields()
 	for _, name := range secretParameters {
@@ -181,7 +192,7 @@ func (r *request) redactor() func(string) string {
 			secrets = append(secrets, value)
 		}
 	}
-	return redactor(secrets)
+	return redact.New(secrets...)
 }
 
 // send carries out op and returns its answer if that is a success.
@@ -236,6 +247,7 @@ func (c *Client) withToken(ctx context.Context, r *request) (*Response, error) {
 		return resp, nil
 	}
 	r.Header = r.Header.Clone() // the first request may still be read
+	r.refused = token
 	r.token, r.Header[authorizationHeader] = renewed, []string{renewed}
 	return c.exchange(ctx, r)
 }
@@ -395,6 +407,10 @@ func checkPath(op *operation.Operation) error {
 	switch {
 	case strings.Contains(op.Path, "#"):
 		return invalid(op, "path", "has a fragment")
+	case strings.Contains(u.RawQuery, " "):
+		// net/http would send it as it is, and the server would read the rest as
+		// the version of HTTP.
+		return invalid(op, "path", "has a space in its query")
 	case strings.ContainsAny(strings.TrimSuffix(op.Path, "?"+u.RawQuery), "{}"):
 		return invalid(op, "path", "has a brace; fill in the parameter, and escape braces in it")
 	case path.Clean(decoded) != strings.TrimSuffix(decoded, "/") && decoded != "/":

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -266,3 +267,37 @@ var errDisk = errors.New("disk full")
 type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, errDisk }
+
+// FuzzAESGCM is what comes from a server in place of a ciphertext. No byte comes out
+// that was not encrypted with the key.
+func FuzzAESGCM(f *testing.F) {
+	f.Add([]byte(nil), []byte(nil), uint(0), uint(0), byte(0))
+	f.Add([]byte("a plaintext"), make([]byte, 12+16), uint(0), uint(3), byte(1))
+	f.Add([]byte("a plaintext"), make([]byte, 12+16-1), uint(20), uint(30), byte(0))
+	f.Add(make([]byte, 100), []byte("more"), uint(128), uint(127), byte(0x80))
+	key := make([]byte, 32)
+	_, err := rand.Read(key)
+	require.NoError(f, err)
+	c := newAESGCM(f, key)
+	f.Fuzz(func(t *testing.T, plaintext, foreign []byte, keep, at uint, change byte) {
+		whole := encrypted(t, c, plaintext)
+		got, err := decrypted(c, bytes.NewReader(whole))
+		require.NoError(t, err)
+		require.Equal(t, string(plaintext), string(got))
+
+		refuse := func(ciphertext []byte) {
+			t.Helper()
+			got, err := decrypted(c, iotest.OneByteReader(bytes.NewReader(ciphertext)))
+			require.ErrorIs(t, err, privicore.ErrDecrypt)
+			require.Empty(t, got)
+			got, err = c.Open(ciphertext)
+			require.ErrorIs(t, err, privicore.ErrDecrypt)
+			require.Empty(t, got)
+		}
+		refuse(foreign)
+		refuse(append(whole[:keep%uint(len(whole)):keep%uint(len(whole))], foreign...))
+		altered := bytes.Clone(whole)
+		altered[at%uint(len(whole))] ^= max(change, 1)
+		refuse(altered)
+	})
+}

@@ -170,6 +170,11 @@ func (f fakeAPI) RoundTrip(r *http.Request) (*http.Response, error) {
 	return f(r, form)
 }
 
+// roundTripper is a server that reads the request itself.
+type roundTripper func(r *http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 func reply(status int, body string, header ...string) (*http.Response, error) {
 	h := http.Header{}
 	for i := 0; i < len(header); i += 2 {
@@ -182,7 +187,7 @@ func reply(status int, body string, header ...string) (*http.Response, error) {
 }
 
 // fakeClient is a client of a fakeAPI, with a token unless opts say otherwise.
-func fakeClient(t *testing.T, api fakeAPI, opts ...privicore.Option) *privicore.Client {
+func fakeClient(t testing.TB, api fakeAPI, opts ...privicore.Option) *privicore.Client {
 	t.Helper()
 	base := []privicore.Option{
 		privicore.WithBaseURL(fakeURL), privicore.WithHTTPClient(&http.Client{Transport: api}),

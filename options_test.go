@@ -1,6 +1,7 @@
 package privicore_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -273,4 +275,53 @@ func TestCloseLeavesTransportsOfTheProgram(t *testing.T) {
 		require.NoError(t, c.Close())
 	}
 	assert.EqualValues(t, 1, dialed.Load())
+}
+
+// FuzzEnvironment is what an operator sets. What is accepted is used as it is, and
+// what is refused is not quoted.
+func FuzzEnvironment(f *testing.F) {
+	f.Add("https://api.test", "wss://proxy.test", "user", "hunter2", "")
+	f.Add("http://localhost:8009/v1/", "", "", "", "T-hunter2")
+	f.Add("http://[::1%25hunter2]:80", "ws://hunter2@localhost", "hunter2", "", "T-\n")
+	f.Add("https://hunter2:hunter2@api.test", "wss://a?hunter2", "", "hunter2", "")
+	f.Add("https://API.test:443//?", "http://a", "a", "b", " ")
+	f.Add("https://api.test/%zzhunter2", "wss://a/#hunter2", "", "", "\x7fhunter2")
+	f.Fuzz(func(t *testing.T, api, ws, username, password, token string) {
+		if strings.Contains(api+ws+username+password+token, "\x00") {
+			return // cannot be set
+		}
+		for name, value := range map[string]string{"API_URL": api, "WS_URL": ws, "USERNAME": username, "PASSWORD": password, "TOKEN": token} {
+			t.Setenv("PRIVICORE_"+name, value)
+		}
+		var sent *http.Request
+		c, err := privicore.NewClient(privicore.WithHTTPClient(&http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			sent = r
+			if r.URL.Path == "/profile/authenticate" || strings.HasSuffix(r.URL.Path, "/profile/authenticate") {
+				return reply(200, `{"authorizationToken":"T-fetched"}`)
+			}
+			return reply(200, `[]`)
+		})}), privicore.FromEnv())
+		if err != nil {
+			require.ErrorIs(t, err, privicore.ErrValidation)
+			require.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), "hunter2")
+			return
+		}
+		defer func() { require.NoError(t, c.Close()) }()
+		require.NotContains(t, fmt.Sprintf("%v %+v %#v", c, c, c), "hunter2")
+		require.Equal(t, username == "", password == "", "half of the credentials")
+		_, err = c.Device.List(t.Context())
+		if username == "" && token == "" {
+			require.ErrorIs(t, err, privicore.ErrUnauthorized)
+			return
+		}
+		require.NoError(t, err)
+		want, err := url.Parse(cmp.Or(strings.TrimRight(api, "/"), privicore.DefaultBaseURL) + "/device/retrieve-profile-devices")
+		require.NoError(t, err)
+		require.Equal(t, want, sent.URL)
+		require.Equal(t, []string{cmp.Or(token, "T-fetched")}, sent.Header.Values("X-DPT-AUTHORIZATION"))
+		if sent.URL.Scheme != "https" {
+			host := sent.URL.Hostname()
+			require.True(t, host == "localhost" || net.ParseIP(host).IsLoopback(), host)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package privicore_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdh"
 	"crypto/rand"
@@ -267,4 +268,50 @@ func TestPublicKeyRefusals(t *testing.T) {
 			return c.PublicKey.Register(ctx, privicore.PublicKey{})
 		},
 	}})
+}
+
+// FuzzKeys is what a server or a program gives for a key. What is a key is read as
+// it was written, and nothing else is a key.
+func FuzzKeys(f *testing.F) {
+	seed := bytes.Repeat([]byte{7}, 32)
+	for _, text := range []string{signedKey, strings.ToUpper(signedKey), signedKey[:198], signedKey + "00", privateKey, strings.ToUpper(privateKey), "", "null", "0x" + privateKey[:62]} {
+		f.Add(text, seed, uint(0), byte('0'))
+		f.Add(text, seed, uint(73), byte('f'))
+	}
+	f.Fuzz(func(t *testing.T, text string, raw []byte, at uint, digit byte) {
+		public, err := privicore.ParsePublicKey(text)
+		if err != nil {
+			require.ErrorIs(t, err, privicore.ErrInvalidKey)
+			require.True(t, public.IsZero())
+		} else {
+			require.Equal(t, strings.ToLower(text), public.String())
+		}
+		private, err := privicore.ParsePrivateKey(text)
+		if err != nil {
+			require.ErrorIs(t, err, privicore.ErrInvalidKey)
+			require.True(t, private.IsZero())
+			require.False(t, len(text) > 20 && strings.Contains(err.Error(), text), "the error quotes the text")
+		} else {
+			require.Equal(t, strings.ToLower(text), private.Reveal())
+			require.False(t, private.Public().IsZero())
+		}
+
+		key := privicore.KeyFromSeed(string(raw)).Public()
+		signed := key.String()
+		parsed, err := privicore.ParsePublicKey(signed)
+		require.NoError(t, err)
+		require.Equal(t, key, parsed)
+		altered := []byte(signed)
+		altered[at%uint(len(altered))] = digit
+		if !strings.EqualFold(string(altered), signed) {
+			_, err = privicore.ParsePublicKey(string(altered))
+			require.ErrorIs(t, err, privicore.ErrInvalidKey)
+		}
+
+		data, err := json.Marshal(key)
+		require.NoError(t, err)
+		var again privicore.PublicKey
+		require.NoError(t, json.Unmarshal(data, &again))
+		require.Equal(t, key, again)
+	})
 }

@@ -24,6 +24,8 @@ func checkIdentifier(op *operation.Operation, field, value string) error {
 		return invalid(op, field, "begins or ends with white space")
 	case len(value) > 1024:
 		return invalid(op, field, "is longer than 1024 bytes")
+	case value != "" && strings.Trim(value, `/\`) == "":
+		return invalid(op, field, "is nothing but slashes")
 	case hasDotSegment(value):
 		return invalid(op, field, "has a dot segment")
 	}

@@ -1,11 +1,19 @@
 package privicore_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"path"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -66,6 +74,8 @@ var badIdentifiers = map[string]struct{ name, reason string }{
 	"backslash":         {`a\..\b`, "has a dot segment"},
 	"dot at the end":    {"a/.", "has a dot segment"},
 	"after two slashes": {"a//..", "has a dot segment"},
+	"slash":             {"/", "is nothing but slashes"},
+	"slashes":           {`//\`, "is nothing but slashes"},
 }
 
 func TestNames(t *testing.T) {
@@ -113,4 +123,111 @@ func TestNames(t *testing.T) {
 		refused("name", asIdentifier, why, bad.name, bad.reason)
 	}
 	assert.Zero(t, sent)
+}
+
+// overNetwork is what a net/http server makes of a request.
+func overNetwork(r *http.Request) (*http.Request, error) {
+	var wire bytes.Buffer
+	if err := r.Write(&wire); err != nil {
+		return nil, err
+	}
+	return http.ReadRequest(bufio.NewReader(&wire))
+}
+
+// FuzzIdentifier is what a program gives for an identifier and for a name. What is
+// not refused comes out at a server as it went in.
+func FuzzIdentifier(f *testing.F) {
+	for _, name := range goodNames {
+		f.Add(name)
+	}
+	for _, bad := range badNames {
+		f.Add(bad.name)
+	}
+	for _, bad := range badIdentifiers {
+		f.Add(bad.name)
+	}
+	var got []string
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /device/retrieve-device-configuration/{id}", func(_ http.ResponseWriter, r *http.Request) {
+		got = append(got, r.PathValue("id"))
+	})
+	mux.HandleFunc("POST /device/", func(_ http.ResponseWriter, r *http.Request) {
+		got = append(got, r.PostFormValue("deviceIdentifier")+r.PostFormValue("deviceName"))
+		got = append(got, strings.Repeat("x", len(r.PostForm)-1)) // "" if there is one parameter
+	})
+	c := fakeClient(f, nil, privicore.WithToken(fakeToken), privicore.WithMaxRetries(0), privicore.WithHTTPClient(&http.Client{
+		Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			received, err := overNetwork(r)
+			if err != nil {
+				return nil, err
+			}
+			recorder := httptest.NewRecorder()
+			mux.ServeHTTP(recorder, received)
+			if recorder.Code != http.StatusOK {
+				return nil, fmt.Errorf("the server answered %d", recorder.Code)
+			}
+			if r.Method == http.MethodGet {
+				return reply(200, `{}`)
+			}
+			return reply(202, `"c1"`)
+		}),
+	}))
+	f.Fuzz(func(t *testing.T, name string) {
+		for kind, do := range map[string]func() error{
+			"path": func() error { _, err := c.Device.Configuration(t.Context(), name); return err },
+			"form": func() error { _, err := c.Device.Remove(t.Context(), name); return err },
+			"text": func() error { _, err := c.Device.RequestIdentifier(t.Context(), name); return err },
+		} {
+			got = nil
+			err := do()
+			if errors.Is(err, privicore.ErrValidation) {
+				require.Empty(t, got, "nothing was sent")
+				continue
+			}
+			require.NoError(t, err, kind)
+			require.Equal(t, name, got[0], kind)
+			require.Empty(t, strings.Join(got[1:], ""), kind)
+			require.True(t, utf8.ValidString(name))
+			require.False(t, strings.ContainsFunc(name, unicode.IsControl))
+		}
+	})
+}
+
+// FuzzPath is what a program gives to Do. What is not refused reaches the path that
+// it names, at the server of the client, and no other.
+func FuzzPath(f *testing.F) {
+	for _, path := range []string{
+		"/", "/a", "/a/b?c=d&e", "/a%2Fb", "/a%2fb", "/a b", "/é", "//evil.test/a", "/a//b", "/../b", "/a/%2e%2e/b", `/a\..\b`, "/a#b", "/a?b#c", "/a%zz",
+		"/a?%zz", "/{id}", "/%7Bid%7D", "/a?{}", "a", "", "http://evil.test/", "@evil.test/", ":80/", "/:80", "/a;b", "/a?b;c", "/a\x00", "/a?\n", "/?a=?b", "/a/?",
+		"/a?x y", "/*", "*", "/.", "/a/.", "/a/..", "/%", "/%25", "/?", "/a?é",
+	} {
+		f.Add(path)
+	}
+	var got []*http.Request
+	c := fakeClient(f, nil, privicore.WithToken(fakeToken), privicore.WithMaxRetries(0), privicore.WithHTTPClient(&http.Client{
+		Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			received, err := overNetwork(r)
+			if err != nil {
+				return nil, err
+			}
+			got = append(got, received)
+			return reply(200, `{}`)
+		}),
+	}))
+	f.Fuzz(func(t *testing.T, given string) {
+		got = nil
+		_, err := c.Do(t.Context(), http.MethodGet, given, nil)
+		if errors.Is(err, privicore.ErrValidation) {
+			require.Empty(t, got, "nothing was sent")
+			return
+		}
+		require.NoError(t, err)
+		require.Len(t, got, 1)
+		require.Equal(t, "api.test:9009", got[0].Host)
+		parsed, err := url.Parse(given)
+		require.NoError(t, err)
+		require.Equal(t, parsed.Path, got[0].URL.Path)
+		require.Equal(t, parsed.Query(), got[0].URL.Query())
+		require.Equal(t, strings.TrimSuffix(parsed.Path, "/"), strings.TrimSuffix(path.Clean(parsed.Path), "/"))
+	})
 }

@@ -13,6 +13,7 @@ import (
 	"filippo.io/age"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/privicore/privicore-go"
 	"github.com/privicore/privicore-go/agecipher"
@@ -40,7 +41,7 @@ func random(t *testing.T, n int) []byte {
 	return data
 }
 
-func encrypt(t *testing.T, c privicore.Cipher, plaintext []byte) []byte {
+func encrypt(t testing.TB, c privicore.Cipher, plaintext []byte) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	w, err := c.Encrypt(&out)
@@ -52,7 +53,7 @@ func encrypt(t *testing.T, c privicore.Cipher, plaintext []byte) []byte {
 }
 
 // decrypt reads until the end or a failure, and checks that a failure lasts.
-func decrypt(t *testing.T, c privicore.Cipher, src io.Reader) ([]byte, error) {
+func decrypt(t testing.TB, c privicore.Cipher, src io.Reader) ([]byte, error) {
 	t.Helper()
 	r, err := c.Decrypt(src)
 	if err != nil {
@@ -69,8 +70,7 @@ func decrypt(t *testing.T, c privicore.Cipher, src io.Reader) ([]byte, error) {
 }
 
 // payloadOf returns where the chunks begin, after the header and a nonce.
-func payloadOf(t *testing.T, ciphertext []byte, plaintext int) int {
-	t.Helper()
+func payloadOf(ciphertext []byte, plaintext int) int {
 	chunks := max(1, (plaintext+chunk-1)/chunk)
 	return len(ciphertext) - plaintext - 16*chunks
 }
@@ -160,7 +160,7 @@ func TestTampering(t *testing.T) {
 	const size = 3*chunk + 100
 	plaintext := random(t, size)
 	whole := encrypt(t, c, plaintext)
-	start := payloadOf(t, whole, size)
+	start := payloadOf(whole, size)
 	chunkAt := func(i int) []byte { return whole[start+i*sealedChunk : min(start+(i+1)*sealedChunk, len(whole))] }
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 	refuse := func(what string, ciphertext []byte) {
@@ -220,7 +220,7 @@ func TestBrokenSource(t *testing.T) {
 	const size = 2*chunk + 100
 	plaintext := random(t, size)
 	whole := encrypt(t, c, plaintext)
-	start := payloadOf(t, whole, size)
+	start := payloadOf(whole, size)
 	for _, broken := range []error{io.ErrUnexpectedEOF, fmt.Errorf("proxy: %w", io.EOF), errors.New("connection reset")} {
 		for _, n := range []int{0, 10, start, start + 1, start + chunk, start + sealedChunk, start + 2*sealedChunk, len(whole) - 1, len(whole)} {
 			src := io.MultiReader(bytes.NewReader(whole[:n]), iotest.ErrReader(broken))
@@ -249,4 +249,68 @@ func TestStreams(t *testing.T) {
 	_, err = w.Write(plaintext)
 	require.NoError(t, err)
 	assert.Greater(t, out.Len(), 9*chunk, "before Close")
+}
+
+// sharedKey is a key that both sides have. It saves FuzzDecrypt the time that
+// X25519 takes.
+type sharedKey []byte
+
+func (k sharedKey) Wrap(fileKey []byte) ([]*age.Stanza, error) {
+	aead, err := chacha20poly1305.New(bytes.Repeat(k, 2))
+	if err != nil {
+		return nil, err
+	}
+	return []*age.Stanza{{Type: "shared", Body: aead.Seal(nil, make([]byte, aead.NonceSize()), fileKey, nil)}}, nil
+}
+
+func (k sharedKey) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
+	aead, err := chacha20poly1305.New(bytes.Repeat(k, 2))
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range stanzas {
+		if fileKey, err := aead.Open(nil, make([]byte, aead.NonceSize()), s.Body, nil); err == nil {
+			return fileKey, nil
+		}
+	}
+	return nil, age.ErrIncorrectIdentity
+}
+
+// FuzzDecrypt is what comes from a server in place of a ciphertext. What comes out
+// is a beginning of what was encrypted, and all of it only from the whole ciphertext.
+func FuzzDecrypt(f *testing.F) {
+	key := make(sharedKey, 16)
+	_, err := rand.Read(key)
+	require.NoError(f, err)
+	c := agecipher.NewFor([]age.Recipient{key}, []age.Identity{key})
+	plaintext := make([]byte, chunk+100)
+	_, err = rand.Read(plaintext)
+	require.NoError(f, err)
+	whole := encrypt(f, c, plaintext)
+	start := payloadOf(whole, len(plaintext))
+	f.Add([]byte(nil), []byte(nil), uint(0), uint(0), byte(0))
+	f.Add([]byte("a plaintext"), []byte("age-encryption.org/v1\n-> X25519 a\n--- b\n"), uint(start), uint(start), byte(1))
+	f.Add([]byte("a plaintext"), whole[start:start+100], uint(start+sealedChunk), uint(3), byte(0x20))
+	f.Add(make([]byte, 100), whole[:start], uint(len(whole)-1), uint(len(whole)-1), byte(0x80))
+	f.Add([]byte("x"), []byte("-> scrypt a 10\n\n"), uint(22), uint(22), byte(0))
+	f.Fuzz(func(t *testing.T, other, foreign []byte, keep, at uint, change byte) {
+		got, err := decrypt(t, c, bytes.NewReader(encrypt(t, c, other)))
+		require.NoError(t, err)
+		require.Equal(t, string(other), string(got))
+
+		refuse := func(ciphertext []byte) {
+			t.Helper()
+			got, err := decrypt(t, c, bytes.NewReader(ciphertext))
+			require.ErrorIs(t, err, privicore.ErrDecrypt)
+			require.True(t, bytes.HasPrefix(plaintext, got))
+		}
+		refuse(foreign)
+		cut := append(whole[:keep%uint(len(whole)):keep%uint(len(whole))], foreign...)
+		if !bytes.Equal(cut, whole) {
+			refuse(cut)
+		}
+		altered := bytes.Clone(whole)
+		altered[at%uint(len(whole))] ^= max(change, 1)
+		refuse(altered)
+	})
 }

@@ -37,6 +37,9 @@ func value(v any) answer {
 	return answer{status: http.StatusOK, value: json.RawMessage(data)}
 }
 
+// succeeded reports whether the call was carried out.
+func (a *answer) succeeded() bool { return a.status < 300 }
+
 // done returns a 200 without a body.
 func done() answer { return answer{status: http.StatusOK} }
 

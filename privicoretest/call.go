@@ -21,7 +21,10 @@ type call struct {
 	op      *operation.Operation
 	request *http.Request
 	body    []byte
-	fault   Fault
+	fault   mishap
+	entry   *entry // in the log
+
+	malformed *answer // refuses parameters that cannot be read, or nil
 
 	profile *profile // whose token was sent
 	token   *token

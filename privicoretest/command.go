@@ -17,7 +17,8 @@ type command struct {
 	finished  bool
 	outcome   outcome
 	made      any // what the command created, for operations that retrieve it
-	ack       Ack // faults of the messages about it
+	ack       Ack  // faults of the messages about it
+	fault     kind // random fault of its outcome, or noFault
 }
 
 // command returns the command with that id, or nil.
@@ -36,7 +37,7 @@ func rejected(reasons ...string) outcome { return outcome{rejected: true, messag
 // accept answers 202 and runs the effect later, under the lock. The effect
 // decides the outcome by the state at that time.
 func (s *state) accept(c *call, effect func(cmd *command) outcome) answer {
-	cmd := &command{id: newID(), operation: c.op, owner: c.profile, ack: c.fault.Ack}
+	cmd := &command{id: newID(), operation: c.op, owner: c.profile, ack: c.fault.Ack, fault: c.fault.command}
 	s.commands[cmd.id] = cmd
 	latency := s.latency(c)
 	if s.announcesAtOnce(cmd, latency) {

@@ -50,9 +50,9 @@ type Fault struct {
 func (f *Fault) replaces() bool { return f.Drop || f.Status != 0 }
 
 // answer sends the answer that replaces the call's own.
-func (f *Fault) answer(w http.ResponseWriter) {
+func (f *Fault) answer(w http.ResponseWriter, r *http.Request) {
 	if f.Drop {
-		drop(w)
+		drop(w, r)
 		return
 	}
 	for name, values := range f.Header {
@@ -65,9 +65,26 @@ func (f *Fault) answer(w http.ResponseWriter) {
 	io.WriteString(w, f.Body)
 }
 
-// drop closes the connection without an answer.
-func drop(w http.ResponseWriter) {
-	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+// sent returns the status that the caller gets if a fault replaces the answer. It
+// is 0 if there is no answer.
+func (f *Fault) sent() int {
+	if f.Drop {
+		return 0
+	}
+	return f.Status
+}
+
+// drop closes the connection without an answer. Of an HTTP/2 connection it ends
+// only the stream, which has no connection to itself.
+func drop(w http.ResponseWriter, r *http.Request) {
+	controller := http.NewResponseController(w)
+	if conn, _, err := controller.Hijack(); err == nil {
 		conn.Close()
+		return
+	}
+	// A deadline that has passed resets the stream. Without the wait the server
+	// could end it in order first.
+	if controller.SetWriteDeadline(time.Unix(1, 0)) == nil {
+		<-r.Context().Done()
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 // transfer carries out a call of a file server. It returns nil if it has
 // answered itself.
-type transfer func(w http.ResponseWriter, r *http.Request, fault Fault) *answer
+type transfer func(w http.ResponseWriter, r *http.Request, c *call) *answer
 
 // fileServer serves one operation at the root. Some clients write the root with
 // more than one slash.
@@ -28,26 +28,54 @@ func (s *Server) fileServer(op *operation.Operation, carryOut transfer) http.Han
 			s.state.write(w, refuse(http.StatusMethodNotAllowed, "request.method_not_allowed", "This method is not allowed here."))
 			return
 		}
-		fault := s.state.begin(op)
-		if pause(r.Context(), fault.Delay) != nil || fault.Drop && !fault.AfterEffect {
-			drop(w)
-			return
-		}
-		if fault.replaces() && !fault.AfterEffect {
+		c := &call{op: op, request: r}
+		s.state.begin(c)
+		c.fault.address(s.state, r, nil)
+		switch {
+		case pause(r.Context(), c.fault.Delay) != nil || c.fault.Drop && !c.fault.AfterEffect:
+			s.state.record(c, 0)
+			drop(w, r)
+		case c.fault.replaces() && !c.fault.AfterEffect:
+			s.state.record(c, c.fault.sent())
 			// A caller that is still sending would miss the answer.
 			io.Copy(io.Discard, r.Body)
-			fault.answer(w)
-			return
-		}
-		a := carryOut(w, r, fault)
-		switch {
-		case fault.replaces():
-			fault.answer(w)
-		case a != nil:
-			io.Copy(io.Discard, r.Body)
-			s.state.write(w, *a)
+			c.fault.answer(w, r)
+		default:
+			s.transfer(w, c, carryOut)
 		}
 	})
+}
+
+// transfer carries out a call of a file server and answers it.
+func (s *Server) transfer(w http.ResponseWriter, c *call, carryOut transfer) {
+	if c.fault.body != nil {
+		f := newFaulty(w, c.request, c.fault.body)
+		defer f.finish()
+		w = f
+	}
+	a := carryOut(w, c.request, c)
+	if a != nil {
+		s.state.finishTransfer(c, *a)
+	}
+	switch {
+	case c.fault.replaces():
+		c.fault.answer(w, c.request)
+	case a != nil:
+		io.Copy(io.Discard, c.request.Body)
+		s.state.write(w, *a)
+	}
+}
+
+// finishTransfer adds to the log what became of a call of a file server.
+func (s *state) finishTransfer(c *call, a answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status := a.status
+	if c.fault.replaces() {
+		status = c.fault.sent()
+	}
+	s.note(c, status)
+	c.entry.executed = a.succeeded()
 }
 
 // deadStream refuses a token of a file server.
@@ -58,8 +86,7 @@ func deadStream() *answer {
 
 // upload stores the data for a temporary token. It uses the upload token up when
 // it begins, so an interrupted upload needs a new reservation.
-func (s *Server) upload(w http.ResponseWriter, r *http.Request, fault Fault) *answer {
-	c := &call{op: operation.DataTokenUpload, request: r}
+func (s *Server) upload(w http.ResponseWriter, r *http.Request, c *call) *answer {
 	if refusal := c.expect("application/octet-stream"); refusal != nil {
 		return refusal
 	}
@@ -107,7 +134,7 @@ func (s *state) receive(sp *space, p *payload) answer {
 }
 
 // download sends the data of a download token, once.
-func (s *Server) download(w http.ResponseWriter, r *http.Request, fault Fault) *answer {
+func (s *Server) download(w http.ResponseWriter, r *http.Request, c *call) *answer {
 	data, size, err := s.state.takeDownload(r.URL.Query().Get("auth"))
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -116,14 +143,15 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request, fault Fault) *
 		return new(refuse(http.StatusInternalServerError, "stream.unreadable", "The data could not be read."))
 	}
 	defer data.Close()
-	if fault.Status != 0 {
+	s.state.finishTransfer(c, done())
+	if c.fault.Status != 0 {
 		return nil
 	}
 	header := w.Header()
 	header.Set("Content-Type", "application/octet-stream")
 	header.Set("Content-Length", strconv.FormatInt(size, 10))
 	header.Set("Cache-Control", "no-store")
-	if fault.Drop {
+	if c.fault.Drop {
 		io.CopyN(w, data, size/2)
 		http.NewResponseController(w).Flush()
 		return nil

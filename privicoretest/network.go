@@ -2,6 +2,7 @@ package privicoretest
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -28,8 +29,12 @@ func newNetwork(cfg config) network {
 // connections.
 func (s *Server) Client() *http.Client { return s.client }
 
-func newClient(n network) *http.Client {
-	return &http.Client{Transport: &http.Transport{DialContext: n.dial, IdleConnTimeout: time.Minute}}
+func newClient(n network, certificate *tls.Certificate) *http.Client {
+	transport := &http.Transport{DialContext: n.dial, IdleConnTimeout: time.Minute}
+	if certificate != nil {
+		transport.TLSClientConfig, transport.ForceAttemptHTTP2 = trust(certificate), true
+	}
+	return &http.Client{Transport: transport}
 }
 
 // tcp is the network of the host.

@@ -23,6 +23,11 @@ type config struct {
 	speed          float64
 	policyLag      time.Duration
 	voter          func(Poll) bool
+
+	seed       uint64 // of random faults
+	rates      FaultRates
+	requestLog int
+	tls        bool
 }
 
 type credentials struct{ username, password string }
@@ -40,6 +45,8 @@ func defaults() config {
 		speed:          1,
 		policyLag:      200 * time.Millisecond,
 		voter:          func(Poll) bool { return true },
+
+		requestLog: defaultRequestLog,
 	}
 }
 

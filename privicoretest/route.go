@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/privicore/privicore-go/internal/operation"
 )
@@ -169,45 +170,111 @@ const maxBody = 1 << 20
 // serve returns the handler of an operation.
 func (s *Server) serve(op *operation.Operation, ep endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		fault := s.state.begin(op)
+		c := &call{op: op, request: r}
+		s.state.begin(c)
 		// The body is read before the delay because net/http notices that a
 		// caller hangs up only after that.
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-		if pause(r.Context(), fault.Delay) != nil {
-			drop(w)
+		var unread error
+		c.body, unread = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		c.malformed = c.decode()
+		c.fault.address(s.state, r, c.body)
+		if pause(r.Context(), c.fault.Delay) != nil {
+			s.state.record(c, 0)
+			drop(w, r)
 			return
 		}
-		if fault.replaces() && !fault.AfterEffect {
-			fault.answer(w)
+		if c.fault.replaces() && !c.fault.AfterEffect {
+			s.state.record(c, c.fault.sent())
+			c.fault.answer(w, r)
 			return
 		}
-		a := s.state.carryOut(ep, &call{op: op, request: r, body: body, fault: fault}, err)
-		if fault.replaces() {
-			fault.answer(w)
+		a := s.state.carryOut(ep, c, unread)
+		if c.fault.replaces() {
+			c.fault.answer(w, r)
 			return
 		}
-		s.state.write(w, a)
+		s.state.send(w, c, a)
 	}
 }
 
-// begin counts a call and returns the next fault of its operation.
-func (s *state) begin(op *operation.Operation) Fault {
+// begin counts a call, adds it to the log, and gives it the next fault of its
+// operation or a random one.
+func (s *state) begin(c *call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.calls[op]++
-	queue := s.faults[op]
+	s.calls[c.op]++
+	c.entry = &entry{op: c.op, received: time.Now()}
+	s.requests.add(c.entry)
+	queue := s.faults[c.op]
 	if len(queue) == 0 {
-		return Fault{}
+		c.fault = s.random.mishap(c.op, s.calls[c.op])
+		return
 	}
-	s.faults[op] = queue[1:]
-	return queue[0]
+	s.faults[c.op] = queue[1:]
+	c.fault = mishap{Fault: queue[0], command: noFault}
 }
 
-// carryOut checks a call and runs its function. The order of the checks is the
-// one in which a server would refuse: size, authorization, parameters.
+// record adds to the log what came and which status is sent.
+func (s *state) record(c *call, status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.note(c, status)
+}
+
+// note does what record does. The caller holds the lock.
+func (s *state) note(c *call, status int) {
+	if s.requests.limit == 0 {
+		return
+	}
+	c.entry.status = status
+	c.entry.params = c.logged()
+	c.entry.profile = c.profile
+	if t := s.tokens[c.request.Header.Get("X-DPT-AUTHORIZATION")]; t != nil {
+		c.entry.profile = t.profile
+	}
+}
+
+// send sends the answer of a call, with the fault of its body.
+func (s *state) send(w http.ResponseWriter, c *call, a answer) {
+	if c.fault.body == nil {
+		s.write(w, a)
+		return
+	}
+	f := newFaulty(w, c.request, c.fault.body)
+	s.write(f, a)
+	f.finish()
+}
+
+// carryOut carries a call out and adds to the log what became of it.
 func (s *state) carryOut(ep endpoint, c *call, unread error) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if c.fault.expires {
+		s.expire(c.request)
+	}
+	a := s.execute(ep, c, unread)
+	status := a.status
+	if c.fault.replaces() {
+		status = c.fault.sent()
+	}
+	s.note(c, status)
+	c.entry.executed = a.succeeded()
+	if a.command != nil {
+		c.entry.command = s.commands[a.command.id]
+	}
+	return a
+}
+
+// expire ends the life of the token that a request was sent with.
+func (s *state) expire(r *http.Request) {
+	if t := s.tokens[r.Header.Get("X-DPT-AUTHORIZATION")]; t != nil {
+		t.expires = time.Now()
+	}
+}
+
+// execute checks a call and runs its function. The order of the checks is the
+// one in which a server would refuse: size, authorization, parameters.
+func (s *state) execute(ep endpoint, c *call, unread error) answer {
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(unread, &tooLarge) {
 		return refuse(http.StatusRequestEntityTooLarge, "request.too_large", "The body is too large.")
 	}
@@ -217,8 +284,8 @@ func (s *state) carryOut(ep endpoint, c *call, unread error) answer {
 	if refusal := s.authorize(c); refusal != nil {
 		return *refusal
 	}
-	if refusal := c.decode(); refusal != nil {
-		return *refusal
+	if c.malformed != nil {
+		return *c.malformed
 	}
 	if problems := c.check(ep); len(problems) > 0 {
 		return invalid(problems...)

@@ -2,6 +2,7 @@ package privicoretest
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -24,11 +25,12 @@ type Server struct {
 	UploadURL    string // of the server for uploads
 	DownloadURL  string // of the server for downloads
 
-	state    *state
-	client   *http.Client
-	servers  []*http.Server                   // of all four addresses
-	complain func(format string, args ...any) // reports a wrong use of the server
-	helper   func()                           // testing.TB.Helper, or nothing
+	state       *state
+	client      *http.Client
+	certificate *tls.Certificate                 // nil without TLS
+	servers     []*http.Server                   // of all four addresses
+	complain    func(format string, args ...any) // reports a wrong use of the server
+	helper      func()                           // testing.TB.Helper, or nothing
 
 	stop    context.CancelFunc // ends stopped, and with it every delay
 	stopped context.Context    // of all requests
@@ -67,26 +69,31 @@ func Start(opts ...Option) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	certificate, err := newCertificate(cfg)
+	if err != nil {
+		return nil, err
+	}
 	network := newNetwork(cfg)
 	listeners, err := listenAll(network, cfg)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{state: state, client: newClient(network), helper: func() {}}
+	s := &Server{state: state, client: newClient(network, certificate), certificate: certificate, helper: func() {}}
 	s.complain = func(format string, args ...any) {
 		slog.Error("privicoretest: " + fmt.Sprintf(format, args...))
 	}
 	s.stopped, s.stop = context.WithCancel(context.Background())
-	s.URL = "http://" + reachable(listeners.rest)
-	s.WebSocketURL = "ws://" + reachable(listeners.webSocket)
-	s.UploadURL = "http://" + reachable(listeners.upload)
-	s.DownloadURL = "http://" + reachable(listeners.download)
+	scheme := ""
+	if cfg.tls {
+		scheme = "s"
+	}
+	s.URL = "http" + scheme + "://" + reachable(listeners.rest)
+	s.WebSocketURL = "ws" + scheme + "://" + reachable(listeners.webSocket)
+	s.UploadURL = "http" + scheme + "://" + reachable(listeners.upload)
+	s.DownloadURL = "http" + scheme + "://" + reachable(listeners.download)
 	state.vault.uploadURL, state.vault.downloadURL = s.UploadURL, s.DownloadURL
 
-	s.serveOn(listeners.rest, s.routes())
-	s.serveOn(listeners.upload, s.fileServer(operation.DataTokenUpload, s.upload))
-	s.serveOn(listeners.download, s.fileServer(operation.DataTokenDownload, s.download))
-	s.serveOn(wires{listeners.webSocket, cfg.idleTimeout}, http.HandlerFunc(s.connect))
+	s.serveAll(listeners)
 	return s, nil
 }
 
@@ -116,14 +123,26 @@ func listenAll(n network, cfg config) (l listeners, err error) {
 	return l, nil
 }
 
-// serveOn serves a listener until Close.
-func (s *Server) serveOn(listener net.Listener, handler http.Handler) {
+// serveAll serves the four addresses.
+func (s *Server) serveAll(l listeners) {
+	s.serveOn(l.rest, s.routes(), true)
+	s.serveOn(l.upload, s.fileServer(operation.DataTokenUpload, s.upload), true)
+	s.serveOn(l.download, s.fileServer(operation.DataTokenDownload, s.download), true)
+	s.serveOn(wires{l.webSocket, s.state.config.idleTimeout}, http.HandlerFunc(s.connect), false)
+}
+
+// serveOn serves a listener until Close. With TLS it offers HTTP/2 if http2 is
+// set.
+func (s *Server) serveOn(listener net.Listener, handler http.Handler, http2 bool) {
 	server := &http.Server{
 		Handler:           s.whileOpen(handler),
 		BaseContext:       func(net.Listener) context.Context { return s.stopped },
 		ConnContext:       withWire,
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          log.New(io.Discard, "", 0), // a client that hangs up is the business of the test
+	}
+	if s.certificate != nil {
+		listener = secure(listener, server, s.certificate, http2)
 	}
 	s.servers = append(s.servers, server)
 	s.running.Go(func() { server.Serve(listener) })
@@ -214,7 +233,7 @@ func (s *Server) whileOpen(next http.Handler) http.Handler {
 		s.gate.Lock()
 		if s.stopped.Err() != nil {
 			s.gate.Unlock()
-			drop(w)
+			drop(w, r)
 			return
 		}
 		s.running.Add(1)

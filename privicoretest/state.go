@@ -25,8 +25,10 @@ type state struct {
 	commands map[string]*command
 	status   *rate.Limiter // of /request-status; nil if there is no limit
 
-	calls  map[*operation.Operation]int
-	faults map[*operation.Operation][]Fault
+	calls    map[*operation.Operation]int
+	faults   map[*operation.Operation][]Fault
+	random   random
+	requests requestLog
 
 	proxy proxy
 	vault vault
@@ -45,6 +47,9 @@ func newState(cfg config) (*state, error) {
 	case !(cfg.speed >= 1): // refuses NaN too
 		return nil, fmt.Errorf("a speed of %v", cfg.speed)
 	}
+	if err := cfg.rates.check(); err != nil {
+		return nil, err
+	}
 	_, cab, err := keyPair()
 	if err != nil {
 		return nil, err
@@ -59,6 +64,8 @@ func newState(cfg config) (*state, error) {
 		commands: make(map[string]*command),
 		calls:    make(map[*operation.Operation]int),
 		faults:   make(map[*operation.Operation][]Fault),
+		random:   random{seed: cfg.seed, rates: cfg.rates},
+		requests: requestLog{limit: cfg.requestLog},
 		timers:   make(map[*time.Timer]struct{}),
 		proxy:    newProxy(),
 		vault:    newVault(),

@@ -92,6 +92,17 @@ func (s *state) acknowledge(cmd *command) {
 	if cmd.owner == nil || cmd.ack.Lose {
 		return
 	}
+	switch cmd.fault {
+	case socketDropped:
+		s.proxy.dropAll(cmd.owner)
+		return
+	case socketFrozen:
+		s.proxy.freezeAll(cmd.owner)
+		return
+	case ackOutOfOrder:
+		s.sendAfterNext(cmd)
+		return
+	}
 	if cmd.ack.Delay > 0 {
 		s.later(cmd.ack.Delay, func() { s.sendOutcome(cmd) })
 		return
@@ -99,7 +110,33 @@ func (s *state) acknowledge(cmd *command) {
 	s.sendOutcome(cmd)
 }
 
+// sendOutcome sends the outcome of a command, and after it those that it was to
+// overtake.
 func (s *state) sendOutcome(cmd *command) {
+	s.sendMessage(cmd)
+	s.sendOvertaken(cmd.owner)
+}
+
+// sendAfterNext sends an outcome after the next one of the profile. If none comes
+// for some time, it sends the outcome then.
+func (s *state) sendAfterNext(cmd *command) {
+	s.proxy.overtaken[cmd.owner] = append(s.proxy.overtaken[cmd.owner], cmd)
+	s.later(patience, func() { s.sendOvertaken(cmd.owner) })
+}
+
+// patience is how long an outcome waits for the next one.
+const patience = 100 * time.Millisecond
+
+// sendOvertaken sends the outcomes that waited for the next one of the profile.
+func (s *state) sendOvertaken(of *profile) {
+	overtaken := s.proxy.overtaken[of]
+	delete(s.proxy.overtaken, of)
+	for _, cmd := range overtaken {
+		s.sendMessage(cmd)
+	}
+}
+
+func (s *state) sendMessage(cmd *command) {
 	if !s.proxy.holding && !s.proxy.listened(cmd.owner) {
 		return
 	}

@@ -22,10 +22,16 @@ type proxy struct {
 
 	holding bool
 	held    []heldAck
+
+	overtaken map[*profile][]*command // whose outcomes come after the next one
 }
 
 func newProxy() proxy {
-	return proxy{open: make(map[*connection]struct{}), channels: make(map[*profile]*channel)}
+	return proxy{
+		open:      make(map[*connection]struct{}),
+		channels:  make(map[*profile]*channel),
+		overtaken: make(map[*profile][]*command),
+	}
 }
 
 // next is a fault of the next few connections or joins.
@@ -83,13 +89,33 @@ func (p *proxy) drop(c *connection) {
 	delete(p.open, c)
 }
 
+// dropAll closes the connections in the channel of a profile, without what was
+// not yet sent.
+func (p *proxy) dropAll(of *profile) {
+	if ch := p.channels[of]; ch != nil {
+		for _, c := range slices.Clone(ch.joined) {
+			p.drop(c)
+			c.wire.Conn.Close() // wire.Close would send what it has first
+		}
+	}
+}
+
+// freezeAll freezes the connections in the channel of a profile.
+func (p *proxy) freezeAll(of *profile) {
+	if ch := p.channels[of]; ch != nil {
+		for _, c := range ch.joined {
+			c.wire.frozen.Store(true)
+		}
+	}
+}
+
 func (s *state) refusedHandshake() (status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.proxy.noHandshake.take() {
 		return s.proxy.noHandshake.status
 	}
-	return 0
+	return s.random.handshakeStatus()
 }
 
 func (s *state) connected(c *connection) {
@@ -161,13 +187,10 @@ func (s *state) dialogue(c *connection, f frame) {
 		c.answer(channelRefusal(http.StatusBadRequest, "The message is not a JSON object of the expected form."))
 		return
 	}
-	if request.Action == "joinChannel" {
-		s.proxy.joins++
-		if s.proxy.noAnswer.take() {
-			return
-		}
+	answer, ok := s.act(c, &request)
+	if !ok {
+		return
 	}
-	answer := s.act(c, &request)
 	answer.CorrelationID = request.CorrelationID
 	if answer.CorrelationID == nil {
 		answer.CorrelationID = request.Data.CorrelationID
@@ -182,19 +205,36 @@ func (c *connection) answer(a channelAnswer) {
 	}
 }
 
-func (s *state) act(c *connection, request *channelRequest) channelAnswer {
-	switch {
-	case request.Action == "joinChannel" && s.proxy.noJoin.take():
-		return channelRefusal(s.proxy.noJoin.status, "The channel cannot be joined.")
-	case request.Action == "joinChannel":
+// act carries out a request. It reports whether the request is answered.
+func (s *state) act(c *connection, request *channelRequest) (answer channelAnswer, ok bool) {
+	switch request.Action {
+	case "joinChannel":
 		return s.join(c, request)
-	case request.Action == "leaveChannel":
-		return s.leave(c, request)
+	case "leaveChannel":
+		return s.leave(c, request), true
 	}
-	return channelRefusal(http.StatusUnprocessableEntity, "The action is unknown.")
+	return channelRefusal(http.StatusUnprocessableEntity, "The action is unknown."), true
 }
 
-func (s *state) join(c *connection, request *channelRequest) channelAnswer {
+// join meets the faults of a join, or carries it out.
+func (s *state) join(c *connection, request *channelRequest) (answer channelAnswer, ok bool) {
+	s.proxy.joins++
+	fault, status := s.random.join(s.proxy.joins)
+	switch {
+	case s.proxy.noAnswer.take():
+		return channelAnswer{}, false
+	case s.proxy.noJoin.take():
+		return channelRefusal(s.proxy.noJoin.status, "The channel cannot be joined."), true
+	case fault == joinIgnored:
+		return channelAnswer{}, false
+	case fault == joinRefused:
+		return channelRefusal(status, "The channel cannot be joined."), true
+	}
+	return s.enter(c, request), true
+}
+
+// enter adds a connection to the channel of a profile.
+func (s *state) enter(c *connection, request *channelRequest) channelAnswer {
 	ch, refusal := s.channelOf(request.Data.AuthorizationToken)
 	switch {
 	case ch == nil:

@@ -2,6 +2,7 @@ package privicoretest
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -127,6 +128,9 @@ func (w *wire) touch() {
 type wireKey struct{}
 
 func withWire(ctx context.Context, conn net.Conn) context.Context {
+	if secured, ok := conn.(*tls.Conn); ok {
+		conn = secured.NetConn()
+	}
 	return context.WithValue(ctx, wireKey{}, conn)
 }
 

@@ -292,7 +292,7 @@ func TestRefusedJoin(t *testing.T) {
 		joins  int
 		err    string
 	}{
-		"no other token":         {refused, func() (string, error) { return "T-first", nil }, 1, "join refused with status 401: [token] is dead"},
+		"no other token":         {refused, func() (string, error) { return "T-first", nil }, 1, "join refused with status 401: [redacted] is dead"},
 		"the other one too":      {refused, func() (string, error) { return "T-second", nil }, 2, "join refused with status 401"},
 		"not renewable":          {refused, func() (string, error) { return "", errors.New("wrong password") }, 1, "wrong password"},
 		"refusal without status": {`{"correlationId":"%s","error":"no"}`, func() (string, error) { return "T-first", nil }, 1, "status 0"},

@@ -30,6 +30,7 @@ type conn struct {
 	received      *atomic.Int64 // bytes that came over the stream
 	correlationID string        // of the join
 	token         string        // of the join
+	refused       string        // token that the proxy refused before, or ""
 	channelID     string        // from the answer to the join
 	cause         atomic.Pointer[error]
 }

@@ -21,6 +21,7 @@ func FuzzDispatch(f *testing.F) {
 		`{"correlationId":"c","status":200,"data":{"channelId":"x"}}`,
 		`{"correlationId":"d","status":200,"data":{"channelId":"x"}}`,
 		`{"status":200,"data":{"uptime":5}}`,
+		`{"data":{"type":"X-DPT-CAB-ID","id":"next","command_status":2}}`,
 		`{"status":"1e99","data":7}`, `null`, `[]`, ``, "\xff",
 	} {
 		f.Add([]byte(seed))
@@ -52,9 +53,13 @@ func FuzzDispatch(f *testing.F) {
 		require.Equal(t, len(c.inbox.commands)+len(c.inbox.requests), c.inbox.early.Len())
 
 		// Nothing that came before spoils what follows.
-		w = c.SubscribeCommand("next")
+		next := "next"
+		for c.inbox.commands[next] != nil {
+			next += "x" // data is about this one
+		}
+		w = c.SubscribeCommand(next)
 		defer w.Stop()
-		c.dispatch([]byte(proxytest.Ack("next", wire.StatusSucceeded)), &e, "c")
+		c.dispatch([]byte(proxytest.Ack(next, wire.StatusSucceeded)), &e, "c")
 		require.Len(t, w.Take(), 1)
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
 
+	"github.com/privicore/privicore-go/internal/redact"
 	"github.com/privicore/privicore-go/internal/wire"
 )
 
@@ -66,7 +67,7 @@ func (c *Channel) connect() (*conn, error) {
 	if err != nil {
 		return nil, tokenError(err)
 	}
-	conn, err := c.dialAndJoin(ctx, token)
+	conn, err := c.dialAndJoin(ctx, token, "")
 	if !errors.Is(err, errRefused) {
 		return conn, err
 	}
@@ -77,7 +78,7 @@ func (c *Channel) connect() (*conn, error) {
 	case renewed == token:
 		return nil, err
 	}
-	return c.dialAndJoin(ctx, renewed)
+	return c.dialAndJoin(ctx, renewed, token)
 }
 
 // tokenError returns the error of an attempt without a token. It matches
@@ -89,13 +90,15 @@ func tokenError(err error) error {
 	return fmt.Errorf("%w: no token to join with: %w", errRefused, err)
 }
 
-func (c *Channel) dialAndJoin(ctx context.Context, token string) (*conn, error) {
+// dialAndJoin connects and joins with a token. refused is the token that the proxy
+// refused before, or "".
+func (c *Channel) dialAndJoin(ctx context.Context, token, refused string) (*conn, error) {
 	start := time.Now()
 	conn, err := dial(ctx, &c.config)
 	if err != nil {
 		return nil, err
 	}
-	conn.token, conn.correlationID = token, rand.Text()
+	conn.token, conn.refused, conn.correlationID = token, refused, rand.Text()
 	c.debug("privicore: WebSocket connected", slog.String("host", c.host()), slog.Duration("took", time.Since(start)))
 	// The reader does not look at the context, so the end of the context has to
 	// close the connection.
@@ -135,12 +138,12 @@ func (c *Channel) awaitAnswer(conn *conn) error {
 }
 
 // refusal returns the error of an answer to the join, nil if the proxy agrees.
-// It quotes the proxy without the token.
+// It quotes the proxy without the tokens that the proxy was sent.
 func (c *conn) refusal(answer *wire.Envelope) error {
 	if answer.Status == http.StatusOK {
 		return nil
 	}
-	message := strings.ReplaceAll(answer.Text, c.token, "[token]")
+	message := redact.New(c.token, c.refused)(answer.Text)
 	if len(message) > maxRefusal {
 		message = strings.ToValidUTF8(message[:maxRefusal], "") + "..."
 	}

@@ -148,7 +148,7 @@ func TestLateRefusal(t *testing.T) {
 		assert.Equal(t, Down, c.stateNow())
 		notices, end := listener.Take()
 		assert.Equal(t, []Notice{{Kind: NoticeLost}}, notices)
-		assert.EqualError(t, end, "join refused with status 401: [token] is dead")
+		assert.EqualError(t, end, "join refused with status 401: [redacted] is dead")
 		c.Start()
 		assert.Equal(t, Down, c.stateNow())
 	})

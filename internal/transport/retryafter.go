@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -20,8 +21,7 @@ func RetryAfter(header http.Header) (time.Duration, bool) {
 	if value == "" {
 		return 0, false
 	}
-	seconds, err := strconv.ParseInt(value, 10, 64)
-	if err == nil || errors.Is(err, strconv.ErrRange) {
+	if seconds, ok := parseSeconds(value); ok {
 		if seconds > int64(maxRetryAfter/time.Second) {
 			return 0, false
 		}
@@ -40,6 +40,19 @@ func RetryAfter(header http.Header) (time.Duration, bool) {
 		return 0, false
 	}
 	return pause, true
+}
+
+// parseSeconds returns a number, and reports whether value is one. A number that
+// does not fit is the nearest one that does.
+func parseSeconds(value string) (int64, bool) {
+	seconds, err := strconv.ParseInt(value, 10, 64)
+	if errors.Is(err, strconv.ErrRange) {
+		// ParseInt gives up at the digit that is too much, and does not look at
+		// the rest.
+		digits := strings.TrimLeft(value, "+-")
+		return seconds, strings.Trim(digits, "0123456789") == ""
+	}
+	return seconds, err == nil
 }
 
 // Jitter returns a duration between half of d and d, so that clients that

@@ -22,7 +22,7 @@ import (
 // places. Null is an empty list. An object without items, an object that reports an
 // error, and a list of which no entry can be read are errors.
 func DecodeList[T any](body []byte) ([]T, *Entries, error) {
-	if string(bytes.TrimSpace(body)) == "null" {
+	if string(trimSpace(body)) == "null" {
 		return nil, &Entries{}, nil
 	}
 	list, err := decodeList[T](body)

@@ -54,6 +54,7 @@ func TestDecodeList(t *testing.T) {
 	for _, body := range []string{
 		``, ` `, `{}`, `[5]`, `[[1],true]`, `{"items":1,"items":[5]}`, `"d"`, `5`, `true`, `<html>`, `{"items":5}`, `{"items":null}`, `{"items":{}}`, `{"items":"a"}`, `[`, `[1`, `[1,]`, `{"items":[1]`, `[]x`,
 		`{"error":"no","items":[]}`, `{"items":[{"name":"a"}],"errors":["no"]}`, `{"items":[5],"success":false}`, `{"failed":true}`, `{"items":[5],"items":null}`,
+		"\vnull", "\u00a0null",
 		deep, deepObject, `[` + deep + `]`,
 	} {
 		list, entries, err := DecodeList[named]([]byte(body))

@@ -134,9 +134,13 @@ func firstByte(data []byte) byte {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
+// trimSpace removes the space around JSON. What bytes.TrimSpace removes beyond that
+// is no JSON.
+func trimSpace(data []byte) []byte { return bytes.Trim(data, " \t\r\n") }
+
 // stringIn returns the text of a JSON string, and reports whether data is one.
 func stringIn(data []byte) (string, bool) {
-	data = bytes.TrimSpace(data)
+	data = trimSpace(data)
 	if isPlainString(data) {
 		return string(data[1 : len(data)-1]), true
 	}
@@ -164,7 +168,7 @@ func isPlainString(data []byte) bool {
 // scalarText returns the text of a JSON string, or a number or bool as it is
 // written. It reports false for anything else.
 func scalarText(raw []byte) (string, bool) {
-	raw = bytes.TrimSpace(raw)
+	raw = trimSpace(raw)
 	switch c := firstByte(raw); {
 	case c == '"':
 		return stringIn(raw)

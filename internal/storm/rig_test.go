@@ -1,0 +1,201 @@
+package storm
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/privicore/privicore-go"
+	"github.com/privicore/privicore-go/privicoretest"
+)
+
+// path is the way between the clients and the server.
+type path struct {
+	name      string
+	tls       bool // with HTTP/2
+	proxied   bool // through a proxy: by CONNECT with TLS, by forwarding without
+	redirects bool // every REST call is redirected once, within the origin
+	dialect   privicoretest.Dialect
+}
+
+// rig is a server and what it takes to reach it.
+type rig struct {
+	path    path
+	addr    addresses
+	base    string // URL of REST
+	tls     *tls.Config
+	proxy   *url.URL // nil if there is none
+	ledger  *ledger
+	secrets *secrets
+
+	mu         sync.Mutex
+	transports []*http.Transport // that the test has made, not the clients
+}
+
+// addresses are those of a server.
+type addresses struct{ URL, WebSocketURL string }
+
+// stall is the stall timeout of the clients.
+const stall = time.Second
+
+// serverOptions are the options of a server for a storm.
+func serverOptions(p path) []privicoretest.Option {
+	opts := []privicoretest.Option{
+		privicoretest.WithProfile(username, password),
+		privicoretest.WithLatency(5 * time.Millisecond),
+		privicoretest.WithStatusLimit(0, 0),
+		privicoretest.WithDialect(p.dialect),
+		privicoretest.WithTokenLifetime(10 * time.Minute),
+		privicoretest.WithPolicyLag(20 * time.Millisecond),
+	}
+	if p.tls {
+		opts = append(opts, privicoretest.WithTLS())
+	}
+	return opts
+}
+
+func newRig(t *testing.T, p path, s addresses, trust *tls.Config, l *ledger) *rig {
+	r := &rig{path: p, addr: s, base: s.URL, tls: trust, ledger: l, secrets: newSecrets(l)}
+	if p.redirects {
+		front := httptest.NewServer(redirecting(t, s.URL))
+		t.Cleanup(front.Close)
+		r.base = front.URL
+	}
+	if p.proxied {
+		proxy := httptest.NewServer(http.HandlerFunc(forward))
+		t.Cleanup(proxy.Close)
+		var err error
+		r.proxy, err = url.Parse(proxy.URL)
+		require.NoError(t, err)
+	}
+	return r
+}
+
+// transport returns a transport that reaches the server. It notices a token that
+// is sent to another origin.
+func (r *rig) transport() *http.Transport {
+	t := privicore.NewTransport()
+	t.TLSClientConfig = r.tls
+	// net/http asks for the proxy of every request, and nothing else sees each of
+	// them without being in their way.
+	t.Proxy = func(req *http.Request) (*url.URL, error) {
+		if req.Header.Get("X-DPT-AUTHORIZATION") != "" && !strings.HasSuffix(r.base, "://"+req.URL.Host) {
+			r.ledger.violated("the token stays at its origin", "%s %s", req.Method, req.URL.Redacted())
+		}
+		return r.proxy, nil
+	}
+	return t
+}
+
+// client returns a client of the profile and its transport, which is nil if the
+// client has a pool of its own. The transport outlives the client.
+func (r *rig) client(t *testing.T, ownPool bool, opts ...privicore.Option) *privicore.Client {
+	base := []privicore.Option{
+		privicore.WithBaseURL(r.base),
+		privicore.WithCredentials(username, password),
+		privicore.WithLogger(r.secrets.logger()),
+		privicore.WithStallTimeout(stall),
+		privicore.WithPollRate(200),
+	}
+	if !ownPool || r.path.tls || r.path.proxied {
+		transport := r.transport()
+		r.mu.Lock()
+		r.transports = append(r.transports, transport)
+		r.mu.Unlock()
+		t.Cleanup(transport.CloseIdleConnections)
+		base = append(base, privicore.WithHTTPClient(&http.Client{Transport: transport}))
+	}
+	c, err := privicore.NewClient(append(base, opts...)...)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, c.Close()) })
+	return c
+}
+
+// closeIdle closes the connections that the transports keep.
+func (r *rig) closeIdle() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.transports {
+		t.CloseIdleConnections()
+	}
+}
+
+// via returns a handler that sends requests on. A connection that breaks behind it
+// breaks in front of it too.
+func via() *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		// Without keep-alive the proxy itself never sends a request twice.
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		FlushInterval: -1,
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
+			if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+				_ = conn.Close()
+			}
+		},
+	}
+}
+
+// redirecting returns a handler that redirects each request once, to a path of
+// the same origin where it is sent on to the server.
+func redirecting(t *testing.T, target string) http.Handler {
+	const moved = "/moved"
+	to, err := url.Parse(target)
+	require.NoError(t, err)
+	proxy := via()
+	proxy.Rewrite = func(r *httputil.ProxyRequest) { r.SetURL(to) }
+	mux := http.NewServeMux()
+	mux.Handle(moved+"/", http.StripPrefix(moved, proxy))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", moved+r.URL.RequestURI())
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	})
+	return mux
+}
+
+// forward is a proxy for http and, by CONNECT, for anything else.
+func forward(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodConnect {
+		tunnel(w, r)
+		return
+	}
+	proxy := via()
+	proxy.Rewrite = func(r *httputil.ProxyRequest) { r.Out.Host = r.In.Host }
+	proxy.ServeHTTP(w, r)
+}
+
+func tunnel(w http.ResponseWriter, r *http.Request) {
+	far, err := (&net.Dialer{}).DialContext(r.Context(), "tcp", r.Host)
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	defer far.Close()
+	near, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer near.Close()
+	_, _ = io.WriteString(near, "HTTP/1.1 200 Connection established\r\n\r\n")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = io.Copy(far, buffered)
+		_ = far.Close()
+		_ = near.Close()
+	}()
+	_, _ = io.Copy(near, far)
+	_ = near.Close()
+	_ = far.Close()
+	<-done
+}

@@ -1,0 +1,333 @@
+package storm
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/privicore/privicore-go"
+	"github.com/privicore/privicore-go/privicoretest"
+)
+
+var (
+	stormTime    = flag.Duration("storm.time", 2*time.Second, "how long the storm on the plain path lasts; the others last a quarter of it")
+	stormSeed    = flag.Uint64("storm.seed", 0, "seed of the calls and faults; 0 draws one")
+	stormRate    = flag.Float64("storm.rate", 0.1, "how likely a call, a command, a connection and a join meet a fault")
+	stormWorkers = flag.Int("storm.workers", 40, "goroutines that make calls")
+)
+
+var paths = []path{
+	{name: "plain"},
+	{name: "observed", dialect: privicoretest.Observed},
+	{name: "TLS and HTTP2", tls: true},
+	{name: "redirects", redirects: true},
+	{name: "forward proxy", proxied: true},
+	{name: "CONNECT proxy", tls: true, proxied: true},
+}
+
+// The storms do not run in parallel, because each counts goroutines and sockets.
+func TestStorm(t *testing.T) {
+	seed := *stormSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	for i, p := range paths {
+		t.Run(p.name, func(t *testing.T) {
+			lasts := *stormTime
+			if i > 0 {
+				lasts /= 4
+			}
+			storm(t, p, seed+uint64(i), lasts)
+		})
+	}
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// storm runs a storm, the calm after it, and the comparison.
+func storm(t *testing.T, p path, seed uint64, lasts time.Duration) {
+	t.Logf("go test ./internal/storm -run 'TestStorm/%s' -storm.seed=%d -storm.rate=%v -storm.time=%v", strings.ReplaceAll(p.name, " ", "_"), seed, *stormRate, lasts)
+	before, open := goleak.IgnoreCurrent(), sockets()
+	l := newLedger()
+	t.Run("blows", func(t *testing.T) { blow(t, p, seed, lasts, l) })
+	// What the subtest has closed must be gone.
+	if err := goleak.Find(before); err != nil {
+		l.violated("nothing is left after Close", "goroutines: %v", err)
+	}
+	if !settled(func() bool { return sockets() <= open }) {
+		l.violated("nothing is left after Close", "%d sockets, %d before", sockets(), open)
+	}
+	text, broken := l.summary()
+	t.Log("\n" + text)
+	assert.False(t, broken, "an invariant is broken; the seed is %d", seed)
+	assert.Positive(t, l.counts["outcomes"], "nothing was learned")
+}
+
+// blow does the part of a storm for which a server runs.
+func blow(t *testing.T, p path, seed uint64, lasts time.Duration, l *ledger) {
+	rates := privicoretest.UniformFaults(*stormRate)
+	rates.MaxDelay = 50 * time.Millisecond
+	server := privicoretest.NewServer(t, append(serverOptions(p),
+		privicoretest.WithRequestLog(-1), privicoretest.WithRandomFaults(seed, rates))...)
+	r := newRig(t, p, addresses{server.URL, server.WebSocketURL}, tlsOf(server), l)
+	open := sockets()
+	crew := newCrew(t, r)
+
+	ctx, cancel := context.WithTimeout(t.Context(), lasts)
+	defer cancel()
+	var running sync.WaitGroup
+	for i := range *stormWorkers {
+		running.Go(func() { crew.worker(t, fmt.Sprint("worker ", i), seed).run(ctx) })
+	}
+	running.Go(func() { crew.worker(t, "closer", seed).closing(ctx, t, server) })
+	running.Go(func() { crew.worker(t, "listener", seed).events(ctx, crew.pushed) })
+	if !awaited(&running, lasts+time.Minute) {
+		stacks := make([]byte, 1<<20)
+		t.Fatalf("a call hangs:\n%s", stacks[:runtime.Stack(stacks, true)])
+	}
+	l.counts["joins"] = server.Joins()
+
+	server.SetFaultRates(privicoretest.FaultRates{})
+	server.DropConnections() // frozen ones too
+	calm(t, crew, server)
+
+	for _, c := range crew.all() {
+		start := time.Now()
+		_ = c.Close()
+		if took := time.Since(start); took > prompt {
+			l.violated("Close is prompt", "it took %v", took)
+		}
+	}
+	crew.closeIdle()
+	if !settled(func() bool { return server.Connections() == 0 }) {
+		l.violated("nothing is left after Close", "%d WebSocket connections", server.Connections())
+	}
+	if !settled(func() bool { return sockets() <= open }) {
+		l.violated("nothing is left after Close", "%d sockets while the server runs, %d before", sockets(), open)
+	}
+	requests := server.Requests()
+	l.counts["requests"] = len(requests)
+	l.compare(requests)
+	for _, poll := range server.Polls(username) {
+		if got, ok := l.polls[poll.ID]; ok && got != string(poll.Status) {
+			l.violated("every outcome is true", "poll %s: reported %s, is %s", poll.ID, got, poll.Status)
+		}
+	}
+}
+
+// crew is the clients of a storm.
+type crew struct {
+	rig     *rig
+	pushed  *privicore.Client // asks soon if the channel does not bring an outcome
+	patient *privicore.Client // relies on the channel, as clients do by default
+	clone   *privicore.Client // of patient
+	polling *privicore.Client // has no channel
+}
+
+func newCrew(t *testing.T, r *rig) *crew {
+	channel := privicore.WithWebSocketURL(r.addr.WebSocketURL)
+	c := &crew{
+		rig:     r,
+		pushed:  r.client(t, false, channel, privicore.WithFallbackPoll(200*time.Millisecond)),
+		patient: r.client(t, true, channel),
+		polling: r.client(t, true),
+	}
+	var err error
+	c.clone, err = c.patient.Clone()
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, c.clone.Close()) })
+	return c
+}
+
+func (c *crew) all() []*privicore.Client {
+	return []*privicore.Client{c.pushed, c.patient, c.clone, c.polling}
+}
+
+// closeIdle closes what the transports of the test itself keep.
+func (c *crew) closeIdle() { c.rig.closeIdle() }
+
+func (c *crew) worker(t *testing.T, name string, seed uint64) *worker {
+	w, err := newWorker(c.rig, name, seed, c.all(), c.polling)
+	assert.NoError(t, err)
+	return w
+}
+
+// calm checks that everything works once the faults have ended.
+func calm(t *testing.T, c *crew, server *privicoretest.Server) {
+	l := c.rig.ledger
+	fresh := c.rig.client(t, true, privicore.WithWebSocketURL(c.rig.addr.WebSocketURL))
+	w := c.worker(t, "calm", 1)
+	w.clients = []*privicore.Client{c.pushed}
+	recovers(t, l, fresh, server)
+	for i, client := range append(c.all(), fresh) {
+		ctx, cancel := context.WithTimeout(t.Context(), recovery)
+		start := time.Now()
+		if client != c.polling {
+			w.works(ctx, l, "Connect", client.Connect(ctx))
+			w.pushes(ctx, client, server)
+		}
+		w.everything(ctx, client, client != c.polling)
+		cancel()
+		t.Logf("client %d works again after %v", i, time.Since(start).Round(time.Millisecond))
+	}
+	assert.NoError(t, fresh.Close())
+}
+
+// recovery is how long a client may take until all works again, once the faults
+// have ended. It covers the pause after a 429, and a channel that has to be joined
+// anew.
+const recovery = 15 * time.Second
+
+// recovers checks that a client joins again by itself after it has lost the
+// channel.
+func recovers(t *testing.T, l *ledger, c *privicore.Client, server *privicoretest.Server) {
+	ctx, cancel := context.WithTimeout(t.Context(), recovery)
+	defer cancel()
+	if err := c.Connect(ctx); err != nil {
+		l.violated("after the storm everything works", "Connect: %v", err)
+		return
+	}
+	joins := server.Joins()
+	server.DropConnections()
+	if !settled(func() bool { return server.Joins() > joins && server.Connections() > 0 }) {
+		l.violated("a lost channel is joined again", "%d connections, %d joins", server.Connections(), server.Joins()-joins)
+	}
+}
+
+// pushes checks that the channel brings outcomes, also those that come before the
+// answer to the call.
+func (w *worker) pushes(ctx context.Context, c *privicore.Client, server *privicoretest.Server) {
+	const soon = 3 * time.Second
+	for _, latency := range []time.Duration{-1, 10 * time.Millisecond} {
+		server.Next("Device.RequestIdentifier", privicoretest.Fault{Latency: latency})
+		name := w.unique("device")
+		pending, err := c.Device.RequestIdentifier(ctx, name)
+		w.ledger.called(key{"Device.RequestIdentifier", name}, err, true)
+		if err != nil {
+			w.works(ctx, w.ledger, "Device.RequestIdentifier", err)
+			continue
+		}
+		asked := server.Calls("Utility.RequestStatus")
+		ctx, cancel := context.WithTimeout(ctx, soon)
+		_, err = pending.Wait(ctx)
+		w.works(ctx, w.ledger, "a wait over the channel", err)
+		cancel()
+		if polls := server.Calls("Utility.RequestStatus") - asked; polls > 0 {
+			w.ledger.violated("outcomes are pushed", "an outcome %v after the answer took %d polls", latency, polls)
+		}
+	}
+}
+
+// works checks that a call succeeds when nothing is wrong.
+func (w *worker) works(ctx context.Context, l *ledger, what string, err error) bool {
+	if err != nil {
+		l.violated("after the storm everything works", "%s: %v", what, err)
+	}
+	return err == nil
+}
+
+// everything makes calls that have to succeed.
+func (w *worker) everything(ctx context.Context, c *privicore.Client, channel bool) {
+	l := w.ledger
+	device, err := c.Device.Onboard(ctx, w.unique("device"))
+	if w.works(ctx, l, "Device.Onboard", err) {
+		devices, err := c.Device.List(ctx)
+		w.works(ctx, l, "Device.List", err)
+		found := 0
+		for _, d := range devices {
+			if d.Identifier == device.Identifier {
+				found++
+			}
+		}
+		if found != 1 {
+			l.violated("every value is true", "a new device is in the list %d times", found)
+		}
+	}
+	data := w.payload()
+	token, err := c.DataToken.Store(ctx, privicore.Payload{Data: strings.NewReader(data), Cipher: w.cipher, Context: w.unique("data")})
+	if !w.works(ctx, l, "DataToken.Store", err) || !channel {
+		return
+	}
+	got, err := w.read(ctx, c, token)
+	if w.works(ctx, l, "DataToken.Retrieve", err) && got != data {
+		l.violated("data comes back as it was", "%d bytes became %d", len(data), len(got))
+	}
+}
+
+func tlsOf(s *privicoretest.Server) *tls.Config {
+	if t, ok := s.Client().Transport.(*http.Transport); ok {
+		return t.TLSClientConfig
+	}
+	return nil
+}
+
+// polled records the end of a poll as it was reported.
+func (l *ledger) polled(id, status string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.counts["polls"]++
+	if !l.forget {
+		l.polls[id] = status
+	}
+}
+
+// pollEnding checks the error of a poll.
+func (w *worker) pollEnding(ctx context.Context, start time.Time, err error) {
+	if _, ok := errors.AsType[*privicore.TokenError](err); !ok {
+		w.ending(ctx, start, err)
+	}
+}
+
+// awaited waits for a group, and reports whether it ended in time.
+func awaited(group *sync.WaitGroup, within time.Duration) bool {
+	done := make(chan struct{})
+	go func() { group.Wait(); close(done) }()
+	select {
+	case <-done:
+		return true
+	case <-time.After(within):
+		return false
+	}
+}
+
+// settled waits for a condition, and reports whether it came true.
+func settled(condition func() bool) bool {
+	deadline := time.Now().Add(5 * time.Second)
+	for !condition() {
+		if time.Now().After(deadline) {
+			return false
+		}
+		pause(context.Background(), 10*time.Millisecond)
+	}
+	return true
+}
+
+// sockets returns how many sockets the process has open, or 0 where that cannot
+// be asked.
+func sockets() int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	n := 0
+	for _, entry := range entries {
+		if to, err := os.Readlink("/proc/self/fd/" + entry.Name()); err == nil && strings.HasPrefix(to, "socket:") {
+			n++
+		}
+	}
+	return n
+}
