@@ -66,6 +66,7 @@ type request struct {
 	refused string    // token with which it was sent before, or ""
 	headers [4]string // holds the values of Header in one allocation
 	address url.URL   // holds what Parsed points to
+	seen    *observation
 }
 
 // newRequest builds the request of an operation. It is not authorized yet.
@@ -195,23 +196,34 @@ func (r *request) redactor() func(string) string {
 	return redact.New(secrets...)
 }
 
-// send carries out op and returns its answer if that is a success.
-func (c *Client) send(ctx context.Context, op *operation.Operation, p params) (*request, *Response, error) {
+// send carries out op. If the answer is a success, it calls read, which takes from
+// the answer what the caller wants. It returns the error of the call or of read.
+func (c *Client) send(ctx context.Context, op *operation.Operation, p params, read func(*request, *Response) error) error {
 	r, err := c.newRequest(op, p)
 	if err != nil {
-		return nil, nil, &callError{operation: op, err: err}
+		return &callError{operation: op, err: err}
 	}
+	if len(c.config.hooks) == 0 {
+		return c.call(ctx, r, read)
+	}
+	ctx, seen := c.config.observe(ctx, r)
+	err = c.call(ctx, r, read)
+	seen.end(err)
+	return err
+}
+
+func (c *Client) call(ctx context.Context, r *request, read func(*request, *Response) error) error {
 	if err := c.scope.Err(); err != nil {
-		return nil, nil, &callError{operation: op, err: err}
+		return &callError{operation: r.op, err: err}
 	}
 	resp, err := c.authorized(ctx, r)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, nil, newAPIError(r, resp)
+		return newAPIError(r, resp)
 	}
-	return r, resp, nil
+	return read(r, resp)
 }
 
 // authorized authorizes r, sends it, and returns the answer, which may have any
@@ -274,6 +286,7 @@ func (c *Client) exchange(ctx context.Context, r *request) (*Response, error) {
 	}
 	resp := &Response{StatusCode: got.StatusCode, Header: got.Header, Body: got.Body, client: c, sent: sent}
 	capture(ctx, resp)
+	r.seen.answered(r.op, resp)
 	return resp, nil
 }
 
@@ -284,25 +297,30 @@ type checked interface {
 
 // value carries out op and reads its answer into a T.
 func value[T any](ctx context.Context, c *Client, op *operation.Operation, p params) (*T, error) {
-	r, resp, err := c.send(ctx, op, p)
+	v := new(T)
+	err := c.send(ctx, op, p, func(r *request, resp *Response) error { return readValue(r, resp, v) })
 	if err != nil {
 		return nil, err
 	}
-	v := new(T)
+	return v, nil
+}
+
+// readValue reads an answer into v, a pointer.
+func readValue(r *request, resp *Response, v any) error {
 	switch err := decode(resp.Body, v); {
 	case err != nil:
-		return nil, unreadable(r, resp, wire.Describe(resp.Body, err))
+		return unreadable(r, resp, wire.Describe(resp.Body, err))
 	case string(bytes.TrimSpace(resp.Body)) == "null":
-		return nil, unreadable(r, resp, "the body is null")
+		return unreadable(r, resp, "the body is null")
 	}
-	if needs, ok := any(v).(checked); ok {
+	if needs, ok := v.(checked); ok {
 		if name := needs.missing(); name != "" {
-			return nil, unreadable(r, resp, name+" is missing")
+			return unreadable(r, resp, name+" is missing")
 		}
 	} else if wire.SpeaksOfError(resp.Body) {
-		return nil, unreadable(r, resp, "the body speaks of an error")
+		return unreadable(r, resp, "the body speaks of an error")
 	}
-	return v, nil
+	return nil
 }
 
 // list carries out op and reads its answer into a slice of T.
@@ -312,35 +330,33 @@ func list[T any](ctx context.Context, c *Client, op *operation.Operation, p para
 }
 
 // page does what list does, and also returns the answer.
-func page[T any](ctx context.Context, c *Client, op *operation.Operation, p params) ([]T, *Response, error) {
-	r, resp, err := c.send(ctx, op, p)
-	if err != nil {
-		return nil, nil, err
-	}
-	items, err := decodeList[T](resp.Body)
-	if err != nil {
-		return nil, nil, unreadable(r, resp, wire.Describe(resp.Body, err))
-	}
-	return items, resp, nil
+func page[T any](ctx context.Context, c *Client, op *operation.Operation, p params) (items []T, answer *Response, err error) {
+	err = c.send(ctx, op, p, func(r *request, resp *Response) (err error) {
+		answer = resp
+		if items, err = decodeList[T](resp.Body); err != nil {
+			return unreadable(r, resp, wire.Describe(resp.Body, err))
+		}
+		return nil
+	})
+	return items, answer, err
 }
 
 // command carries out op, whose answer announces a command.
-func (c *Client) command(ctx context.Context, op *operation.Operation, p params) (*Command, error) {
-	_, _, cmd, err := c.accept(ctx, op, p)
+func (c *Client) command(ctx context.Context, op *operation.Operation, p params) (cmd *Command, err error) {
+	err = c.send(ctx, op, p, func(r *request, resp *Response) (err error) {
+		cmd, err = readCommand(r, resp)
+		return err
+	})
 	return cmd, err
 }
 
-// accept does what command does, and also returns the request and the answer.
-func (c *Client) accept(ctx context.Context, op *operation.Operation, p params) (*request, *Response, *Command, error) {
-	r, resp, err := c.send(ctx, op, p)
-	if err != nil {
-		return nil, nil, nil, err
-	}
+// readCommand returns the command that an answer announces.
+func readCommand(r *request, resp *Response) (*Command, error) {
 	cmd, err := resp.Command()
 	if err != nil {
-		return nil, nil, nil, unusable(r, resp, noCommandID(resp))
+		return nil, unusable(r, resp, noCommandID(resp))
 	}
-	return r, resp, cmd, nil
+	return cmd, nil
 }
 
 // noCommandID returns the error for an answer without a command id. The error says
@@ -389,8 +405,12 @@ func (c *Client) Do(ctx context.Context, method, path string, body any) (*Respon
 	default:
 		op.Encoding, p.json = operation.JSON, body
 	}
-	_, resp, err := c.send(ctx, op, p)
-	return resp, err
+	var answer *Response
+	err := c.send(ctx, op, p, func(_ *request, resp *Response) error {
+		answer = resp
+		return nil
+	})
+	return answer, err
 }
 
 // checkPath refuses a path that a server or a proxy could read as another one.

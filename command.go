@@ -361,26 +361,33 @@ func (c *Client) requestStatus(ctx context.Context, commandID string, p params) 
 	if byPost {
 		op, p = requestStatusByPost(p)
 	}
-	r, resp, err := c.send(ctx, op, p)
+	var result *CommandResult
+	var pause time.Duration
+	read := func(r *request, resp *Response) (err error) {
+		pause, _ = transport.RetryAfter(resp.Header)
+		result, err = readStatus(commandID, r, resp)
+		return err
+	}
+	err := c.send(ctx, op, p, read)
 	if e, ok := errors.AsType[*APIError](err); ok && e.StatusCode == http.StatusMethodNotAllowed && !byPost {
 		// Older servers were asked by POST, with an empty object.
 		c.statusByPost.Store(true)
 		op, p = requestStatusByPost(p)
-		r, resp, err = c.send(ctx, op, p)
+		err = c.send(ctx, op, p, read)
 	}
-	if err != nil {
-		return nil, 0, err
-	}
+	return result, pause, err
+}
+
+func readStatus(commandID string, r *request, resp *Response) (*CommandResult, error) {
 	outcome, err := wire.ReadStatus(resp.StatusCode == http.StatusAccepted, resp.Body)
 	if err != nil {
-		return nil, 0, unreadable(r, resp, err.Error())
+		return nil, unreadable(r, resp, err.Error())
 	}
 	body := json.RawMessage(resp.Body)
 	if !wire.IsJSON(body) {
 		body = nil
 	}
-	after, _ := transport.RetryAfter(resp.Header)
-	return newResult(commandID, outcome, body), after, nil
+	return newResult(commandID, outcome, body), nil
 }
 
 func requestStatusByPost(p params) (*operation.Operation, params) {

@@ -207,15 +207,14 @@ func (s *DataTokenService) ConfigureFileMeta(ctx context.Context, temporaryToken
 		Token string `url:"token"`
 		FileMeta
 	}{temporaryToken, meta}
-	r, resp, err := s.client.send(ctx, op, params{form: form})
-	if err != nil {
-		return "", err
-	}
-	token := wire.PermanentToken(resp.Body)
-	if token == "" {
-		return "", unreadable(r, resp, "the token is missing")
-	}
-	return token, nil
+	var token string
+	err := s.client.send(ctx, op, params{form: form}, func(r *request, resp *Response) error {
+		if token = wire.PermanentToken(resp.Body); token == "" {
+			return unreadable(r, resp, "the token is missing")
+		}
+		return nil
+	})
+	return token, err
 }
 
 // DataToken is an entry in the list of data tokens.

@@ -65,15 +65,20 @@ func (s *DataTokenService) Request(ctx context.Context, token string) (*PendingD
 			return nil, &callError{operation: op, err: fmt.Errorf("data is announced over the WebSocket channel: %w", err)}
 		}
 	}
-	r, resp, cmd, err := s.client.accept(ctx, op, params{values: url.Values{"token": {token}}})
+	pending := new(PendingData)
+	err := s.client.send(ctx, op, params{values: url.Values{"token": {token}}}, func(r *request, resp *Response) (err error) {
+		if pending.Command, err = readCommand(r, resp); err != nil {
+			return err
+		}
+		if pending.RequestID = resp.Header.Get(requestHeader); pending.RequestID == "" {
+			return unreadable(r, resp, "the header X-DPT-CAB-REQUEST-ID is missing")
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	id := resp.Header.Get(requestHeader)
-	if id == "" {
-		return nil, unreadable(r, resp, "the header X-DPT-CAB-REQUEST-ID is missing")
-	}
-	return &PendingData{Command: cmd, RequestID: id}, nil
+	return pending, nil
 }
 
 // Result waits until the data is announced, and returns it. The data is in the
@@ -272,11 +277,21 @@ func (s *DataTokenService) Download(ctx context.Context, url Secret) (*Ciphertex
 	if err != nil {
 		return nil, err
 	}
-	got, err := s.client.transport.Download(ctx, &r.Request)
+	ctx, seen := s.client.config.observe(ctx, r)
+	data, err := s.client.download(ctx, r)
+	if err != nil {
+		seen.end(err)
+		return nil, err
+	}
+	return data, nil // its end is that of the operation
+}
+
+func (c *Client) download(ctx context.Context, r *request) (*Ciphertext, error) {
+	got, err := c.transport.Download(ctx, &r.Request)
 	if err != nil {
 		return nil, newCallError(r.op, err)
 	}
-	resp := &Response{StatusCode: got.StatusCode, Header: got.Header, client: s.client}
+	resp := &Response{StatusCode: got.StatusCode, Header: got.Header, client: c}
 	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
 		capture(ctx, resp)
 		return &Ciphertext{ReadCloser: got.Body, Size: got.Size}, nil

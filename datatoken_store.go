@@ -232,6 +232,13 @@ func (s *DataTokenService) Upload(ctx context.Context, stream Secret, ciphertext
 // upload sends a body of the given length, which is negative if it is not known.
 // Reads of body must end when ctx ends or the client is closed.
 func (c *Client) upload(ctx context.Context, r *request, body io.Reader, length int64) error {
+	ctx, seen := c.config.observe(ctx, r)
+	err := c.uploadOnce(ctx, r, body, length)
+	seen.end(err)
+	return err
+}
+
+func (c *Client) uploadOnce(ctx context.Context, r *request, body io.Reader, length int64) error {
 	r.Header.Set("Content-Type", "application/octet-stream")
 	got, err := c.transport.Upload(ctx, &r.Request, body, length)
 	if err != nil {

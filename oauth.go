@@ -230,15 +230,19 @@ func (s *OAuthService) RequestAuthorizationCode(ctx context.Context, r Authoriza
 		Nonce    string   `url:"nonce"`
 		Scope    []string `url:"scope,brackets"`
 	}{r.ClientID, r.Nonce, r.Scopes}
-	sent, resp, err := s.client.send(ctx, op, params{form: form})
+	pending := &PendingAuthorizationCode{ClientID: r.ClientID, Nonce: r.Nonce}
+	err := s.client.send(ctx, op, params{form: form}, func(sent *request, resp *Response) error {
+		cmd, err := resp.Command()
+		if err != nil {
+			return withoutID(sent, resp)
+		}
+		pending.ID, pending.command = cmd.ID, cmd
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	cmd, err := resp.Command()
-	if err != nil {
-		return nil, withoutID(sent, resp)
-	}
-	return &PendingAuthorizationCode{ID: cmd.ID, ClientID: r.ClientID, Nonce: r.Nonce, command: cmd}, nil
+	return pending, nil
 }
 
 // Result waits until the server has made the code, and takes it in the name of the

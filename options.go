@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,7 @@ type config struct {
 	maxOutage    time.Duration
 	keepAcks     int
 	keepFor      time.Duration
+	hooks        []Hooks
 }
 
 // auth is where tokens come from.
@@ -211,6 +213,15 @@ func WithLogger(logger *slog.Logger) Option {
 			return badOption("logger", "is nil")
 		}
 		c.logger = logger
+		return nil
+	}
+}
+
+// WithHooks makes the client call hooks around what it does. If the option is given
+// more than once, all hooks are called, the first ones first.
+func WithHooks(hooks Hooks) Option {
+	return func(c *config) error {
+		c.hooks = append(slices.Clip(c.hooks), hooks)
 		return nil
 	}
 }

@@ -73,19 +73,20 @@ func (t *PolicyTemplate) UnmarshalJSON(data []byte) error {
 //
 // [List policy templates]: https://docs.privicore.com/list-policy-templates-14411464e0
 func (s *PolicyService) ListTemplates(ctx context.Context) ([]PolicyTemplate, error) {
-	r, resp, err := s.client.send(ctx, operation.PolicyListTemplates, params{})
-	if err != nil {
-		return nil, err
-	}
-	ids, templates, entries, err := wire.DecodeMap[PolicyTemplate](resp.Body)
-	if err != nil {
-		return nil, unreadable(r, resp, wire.Describe(resp.Body, err))
-	}
-	for i := range templates {
-		templates[i].ID = ids[i]
-		templates[i].keep(entries, i)
-	}
-	return templates, nil
+	var templates []PolicyTemplate
+	err := s.client.send(ctx, operation.PolicyListTemplates, params{}, func(r *request, resp *Response) error {
+		ids, values, entries, err := wire.DecodeMap[PolicyTemplate](resp.Body)
+		if err != nil {
+			return unreadable(r, resp, wire.Describe(resp.Body, err))
+		}
+		for i := range values {
+			values[i].ID = ids[i]
+			values[i].keep(entries, i)
+		}
+		templates = values
+		return nil
+	})
+	return templates, err
 }
 
 // RegisterPolicyRequest describes a policy to register. TemplateID and EventIDs

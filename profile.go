@@ -245,27 +245,29 @@ func (s *ProfileService) Reauthorize(ctx context.Context, ttl time.Duration) (*A
 	form := struct {
 		TTL int64 `url:"ttl"`
 	}{seconds}
-	r, resp, err := c.send(ctx, op, params{form: form})
-	if err != nil {
-		return nil, err
-	}
+	var cmd *Command // nil if the answer has the token
 	token := new(AuthorizationToken)
-	if decode(resp.Body, token) == nil && token.missing() == "" {
-		c.tokens.set(token)
-		return token, nil
-	}
-	cmd, err := resp.Command()
-	if err != nil {
-		return nil, unreadable(r, resp, "there is neither a token nor a command id")
-	}
-	if _, err := cmd.Wait(ctx); err != nil {
-		return nil, err
-	}
-	expiry, err := s.TokenExpiry(ctx)
+	err = c.send(ctx, op, params{form: form}, func(r *request, resp *Response) (err error) {
+		if decode(resp.Body, token) == nil && token.missing() == "" {
+			return nil
+		}
+		token = &AuthorizationToken{Token: NewSecret(r.token)}
+		if cmd, err = resp.Command(); err != nil {
+			return unreadable(r, resp, "there is neither a token nor a command id")
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	token = &AuthorizationToken{Token: NewSecret(r.token), ExpiresAt: expiry}
+	if cmd != nil {
+		if _, err := cmd.Wait(ctx); err != nil {
+			return nil, err
+		}
+		if token.ExpiresAt, err = s.TokenExpiry(ctx); err != nil {
+			return nil, err
+		}
+	}
 	c.tokens.set(token)
 	return token, nil
 }
@@ -276,18 +278,17 @@ func (s *ProfileService) Reauthorize(ctx context.Context, ttl time.Duration) (*A
 //
 // It is the operation "Revoke authorization token".
 func (s *ProfileService) RevokeToken(ctx context.Context) error {
-	r, resp, err := s.client.send(ctx, operation.ProfileRevokeToken, params{})
-	switch {
-	case err != nil:
-		return err
-	case len(resp.Body) > 0 && !wire.IsJSON(resp.Body):
-		// A proxy answered. The token may still be good.
-		return unreadable(r, resp, wire.Describe(resp.Body, nil))
-	case wire.SpeaksOfError(resp.Body):
-		return unreadable(r, resp, "the body speaks of an error")
-	}
-	s.client.tokens.drop(r.token)
-	return nil
+	return s.client.send(ctx, operation.ProfileRevokeToken, params{}, func(r *request, resp *Response) error {
+		switch {
+		case len(resp.Body) > 0 && !wire.IsJSON(resp.Body):
+			// A proxy answered. The token may still be good.
+			return unreadable(r, resp, wire.Describe(resp.Body, nil))
+		case wire.SpeaksOfError(resp.Body):
+			return unreadable(r, resp, "the body speaks of an error")
+		}
+		s.client.tokens.drop(r.token)
+		return nil
+	})
 }
 
 type tokenExpiry struct {

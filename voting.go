@@ -65,26 +65,32 @@ func (s *VotingService) Create(ctx context.Context, poll CreatePollRequest) (*Po
 		Skip                  []string `json:"skipAuthenticatorDevices"`
 		Nonce                 string   `json:"nonce,omitempty"`
 	}{poll.VotingConfiguration, poll.Question, poll.Title, append([]string{}, poll.SkipAuthenticatorDevices...), poll.Nonce}
-	r, resp, err := s.client.send(ctx, op, params{json: body})
+	created := &Poll{client: s.client}
+	err := s.client.send(ctx, op, params{json: body}, created.read)
 	if err != nil {
 		return nil, err
 	}
-	created := &Poll{ID: wire.PollID(resp.Body), client: s.client}
+	return created, nil
+}
+
+// read takes the id of a poll from the answer that it was created with.
+func (p *Poll) read(r *request, resp *Response) error {
+	p.ID = wire.PollID(resp.Body)
 	if cmd, err := resp.Command(); err == nil {
-		if created.ID == "" {
-			created.ID = cmd.ID
+		if p.ID == "" {
+			p.ID = cmd.ID
 		}
 		if resp.StatusCode == http.StatusAccepted {
-			created.command = cmd
+			p.command = cmd
 		}
 	}
-	if created.ID == "" {
-		return nil, withoutID(r, resp)
+	if p.ID == "" {
+		return withoutID(r, resp)
 	}
 	if wire.IsJSON(resp.Body) {
-		created.keep(wire.Whole(resp.Body), 0)
+		p.keep(wire.Whole(resp.Body), 0)
 	}
-	return created, nil
+	return nil
 }
 
 func (p *CreatePollRequest) check(op *operation.Operation) error {

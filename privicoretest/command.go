@@ -16,7 +16,7 @@ type command struct {
 	started   bool     // its owner was told that it runs
 	finished  bool
 	outcome   outcome
-	made      any // what the command created, for operations that retrieve it
+	made      any  // what the command created, for operations that retrieve it
 	ack       Ack  // faults of the messages about it
 	fault     kind // random fault of its outcome, or noFault
 }

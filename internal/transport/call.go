@@ -30,6 +30,7 @@ type call struct {
 	answer   Response
 	answered bool // answer was read
 	retry    retry
+	retries  []Retry // so far, for Report
 	hop      hop
 	watchdog watchdog
 }
@@ -98,11 +99,11 @@ func (t *Transport) Do(ctx context.Context, r *Request) (*Response, error) {
 	if err != nil {
 		ambiguous := c.attempts > 0 && !r.Idempotent && !c.retry.pausing && !c.hop.unsent(err)
 		err = c.fail(err, ambiguous)
-		c.log(0, 0, err)
+		c.done(0, 0, err)
 		return nil, err
 	}
 	c.answer.Attempts = c.attempts
-	c.log(c.answer.StatusCode, int64(len(c.answer.Body)), nil)
+	c.done(c.answer.StatusCode, int64(len(c.answer.Body)), nil)
 	return &c.answer, nil
 }
 

@@ -22,7 +22,7 @@ func (t *Transport) Download(ctx context.Context, r *Request) (*Stream, error) {
 	})
 	if err != nil {
 		err = s.fail(err, !r.Idempotent && s.attempts > 0 && !s.hop.unsent(err))
-		s.log(0, 0, err)
+		s.done(0, 0, err)
 		return nil, err
 	}
 	answer := &Stream{StatusCode: resp.StatusCode, Header: resp.Header, Size: resp.ContentLength}
@@ -32,7 +32,7 @@ func (t *Transport) Download(ctx context.Context, r *Request) (*Stream, error) {
 	}
 	defer s.cancel()
 	said := readSome(resp)
-	s.log(resp.StatusCode, int64(len(said)), nil)
+	s.done(resp.StatusCode, int64(len(said)), nil)
 	answer.Size, answer.Body = int64(len(said)), io.NopCloser(bytes.NewReader(said))
 	return answer, nil
 }
@@ -45,7 +45,7 @@ type download struct {
 	size   int64
 	read   atomic.Int64
 	err    error // that a Read returned
-	done   sync.Once
+	once   sync.Once
 }
 
 func (d *download) Read(p []byte) (int, error) {
@@ -80,11 +80,11 @@ func (d *download) Close() error {
 	return err
 }
 
-// end releases the context and logs the stream, once. Close may call it during
+// end releases the context and reports the stream, once. Close may call it during
 // a Read.
 func (d *download) end(err error) {
-	d.done.Do(func() {
+	d.once.Do(func() {
 		d.stream.cancel()
-		d.stream.log(d.status, d.read.Load(), err)
+		d.stream.done(d.status, d.read.Load(), err)
 	})
 }

@@ -5,6 +5,24 @@ import (
 	"time"
 )
 
+// done reports and logs a call or a download that has ended.
+func (c *call) done(status int, received int64, err error) {
+	c.report(status, int64(len(c.Body)), received, err)
+	c.log(status, received, err)
+}
+
+// sent reports and logs an upload that has ended.
+func (c *call) sent(status int, sent, received int64, err error) {
+	c.report(status, sent, received, err)
+	c.log(status, sent, err)
+}
+
+func (c *call) report(status int, sent, received int64, err error) {
+	if c.Report != nil {
+		c.Report(Report{Attempts: c.attempts, Retries: c.retries, StatusCode: status, Sent: sent, Received: received, Err: err})
+	}
+}
+
 // log writes the line of a call or a stream that has ended. It keeps to the
 // path, because queries and bodies hold secrets.
 func (c *call) log(status int, bytes int64, err error) {
@@ -29,14 +47,20 @@ func (c *call) log(status int, bytes int64, err error) {
 	c.t.logger.LogAttrs(c.ctx, slog.LevelDebug, "privicore: call", attrs...)
 }
 
-// logPause writes the line of a pause that begins.
-func (c *call) logPause() {
-	if c.started.IsZero() {
+// pauses notes why the call is sent again, and logs the pause that begins.
+func (c *call) pauses() {
+	if c.Report == nil && c.started.IsZero() {
 		return
 	}
+	retry := Retry{StatusCode: c.retry.status, Pause: c.retry.pause}
 	reason := slog.Int("status", c.retry.status)
 	if c.retry.err != nil {
-		reason = slog.String("error", c.redact(explain(c.ctx, c.retry.err)).Error())
+		retry.Err = c.redact(explain(c.ctx, c.retry.err))
+		reason = slog.String("error", retry.Err.Error())
+	}
+	c.retries = append(c.retries, retry)
+	if c.started.IsZero() {
+		return
 	}
 	c.t.logger.LogAttrs(c.ctx, slog.LevelDebug, "privicore: pause before another attempt",
 		slog.String("operation", c.Operation), slog.Int("attempt", c.attempts), reason, slog.Duration("pause", c.retry.pause))

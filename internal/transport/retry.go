@@ -39,7 +39,7 @@ func noBackoff(time.Duration, time.Duration, int, *http.Response) time.Duration 
 // the last answer was read, and its connection can be used again.
 func prepareRetry(req *http.Request) error {
 	c := callOf(req.Context())
-	c.logPause()
+	c.pauses()
 	if err := c.wait(); err != nil {
 		return err
 	}

@@ -122,6 +122,25 @@ type Request struct {
 	Redact func(string) string
 	// Scope ends pauses and streams. The error is then its Err. It may be nil.
 	Scope *lifecycle.Scope
+	// Report is called once, when the call or the stream has ended. The stream of a
+	// Download ends when its Body does, or when that is closed. It may be nil.
+	Report func(Report)
+}
+
+// Report is what became of a call or a stream.
+type Report struct {
+	Attempts       int     // how often it was sent
+	Retries        []Retry // why it was sent again
+	StatusCode     int     // of the last answer, or 0
+	Sent, Received int64   // bytes of the bodies of the last attempt
+	Err            error   // an *Error, or nil if there is an answer
+}
+
+// Retry is why a call was sent again, and after which pause.
+type Retry struct {
+	StatusCode int   // of the answer before, or 0
+	Err        error // why there was none, without secrets, or nil
+	Pause      time.Duration
 }
 
 // Response is an answer that was read to its end.

@@ -20,7 +20,7 @@ func (t *Transport) Upload(ctx context.Context, r *Request, body io.Reader, size
 	s, resp, err := t.open(ctx, r, func(req *http.Request) { out.attach(req) })
 	if err != nil {
 		err = s.fail(err, s.attempts > 0 && out.whole.Load() && !s.hop.unsent(err))
-		s.log(0, out.read.Load(), err)
+		s.sent(0, out.read.Load(), 0, err)
 		return nil, err
 	}
 	defer s.cancel()
@@ -28,10 +28,10 @@ func (t *Transport) Upload(ctx context.Context, r *Request, body io.Reader, size
 	answer := &Response{StatusCode: resp.StatusCode, Header: resp.Header, Body: readSome(resp), Attempts: s.attempts}
 	if success(resp.StatusCode) && !whole {
 		err := s.fail(errAnsweredEarly, false)
-		s.log(resp.StatusCode, out.read.Load(), err)
+		s.sent(resp.StatusCode, out.read.Load(), int64(len(answer.Body)), err)
 		return nil, err
 	}
-	s.log(resp.StatusCode, out.read.Load(), nil)
+	s.sent(resp.StatusCode, out.read.Load(), int64(len(answer.Body)), nil)
 	return answer, nil
 }
 
