@@ -105,6 +105,49 @@ func TestProxyThatSendsNothing(t *testing.T) {
 	})
 }
 
+// A server can answer a poll just before it pushes the same outcome. The channel has
+// lost nothing then. If the push comes much later, the channel cannot be relied on.
+func TestPushThatComesJustAfterThePoll(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		after time.Duration
+		joins int
+	}{
+		{0, 1},
+		{900 * time.Millisecond, 1},
+		{time.Hour, 2},
+	} {
+		t.Run(fmt.Sprint(test.after), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newChannelBackend(t)
+				pushes := 0
+				b.poll = func(id string) *http.Response {
+					pushes++
+					time.AfterFunc(test.after, func() {
+						b.Push(proxytest.Ack(id, 1)) // a report of progress is no outcome
+						b.Push(proxytest.Ack(id, 2))
+					})
+					resp, _ := reply(200, `["device.removed"]`)
+					return resp
+				}
+				ended := make([]<-chan error, 4)
+				for i := range ended {
+					ended[i] = waitAside(t.Context(), b.remove())
+				}
+				start := time.Now()
+				for _, e := range ended {
+					require.NoError(t, <-e)
+				}
+				assert.Less(t, time.Since(start), 30*time.Second, "an outcome is not held back meanwhile")
+				time.Sleep(time.Minute)
+				assert.Equal(t, len(ended), pushes)
+				assert.Len(t, b.Joins(), test.joins)
+			})
+		})
+	}
+}
+
 // Commands that never end must not hide the outcomes of the others, also if
 // these are not pushed: the channel is lost for good while all wait for it, or it
 // loses them.

@@ -2,7 +2,10 @@ package privicore_test
 
 import (
 	"context"
+	"log/slog"
+	"net/http"
 	"runtime"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -483,5 +486,86 @@ func TestWaitAllNeedsFewGoroutines(t *testing.T) { //nolint:paralleltest // see 
 		_, err := privicore.WaitAll(t.Context(), cmds...)
 		require.NoError(t, err)
 		assert.Less(t, most-before, 100)
+	})
+}
+
+// The client holds little for a command in WaitAll, also if the command lasts so
+// long that it is polled for: less than 40 MiB for 100,000 of them. It does not run
+// in parallel, because it measures memory.
+func TestWaitAllNeedsLittleMemory(t *testing.T) { //nolint:paralleltest // see above
+	synctest.Test(t, func(t *testing.T) {
+		const n, each = 10_000, 40 << 20 / 100_000
+		b := newChannelBackend(t, privicore.WithPollRate(1e6), privicore.WithFallbackPoll(time.Second),
+			privicore.WithLogger(slog.New(slog.DiscardHandler)))
+		require.NoError(t, b.client.Connect(t.Context()))
+		cmds := make([]*privicore.Command, n)
+		for i := range cmds {
+			cmds[i] = b.resumed()
+		}
+		polled := 0
+		b.poll = func(string) *http.Response {
+			polled++
+			b.polls = nil // the test would hold them
+			return nil
+		}
+		synctest.Wait()
+		before := held()
+		ended := make(chan error, 1)
+		go func() {
+			_, err := privicore.WaitAll(t.Context(), cmds...)
+			ended <- err
+		}()
+		time.Sleep(4 * time.Second)
+		synctest.Wait()
+		holds := held() - before
+		b.mu.Lock()
+		assert.GreaterOrEqual(t, polled, 2*n)
+		b.mu.Unlock()
+		t.Log(holds/n, "bytes for a command")
+		assert.Less(t, holds, int64(n*each+1<<20), "the goroutines that poll need the rest")
+		for _, cmd := range cmds {
+			b.finish(cmd, true)
+		}
+		require.NoError(t, <-ended)
+	})
+}
+
+// held returns what the heap and the stacks hold.
+func held() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse) //nolint:gosec // it fits
+}
+
+// A command that never ends hides nothing. The others are not polled for, because
+// their outcomes are pushed.
+func TestWaitAllDoesNotPollForWhatWasPushed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newChannelBackend(t)
+		cmds := make([]*privicore.Command, 100)
+		for i := range cmds {
+			cmds[i] = b.remove()
+		}
+		var polled []string
+		b.poll = func(id string) *http.Response {
+			polled = append(polled, id)
+			return nil
+		}
+		time.AfterFunc(10*time.Second, func() {
+			for _, cmd := range cmds[1:] {
+				b.finish(cmd, true)
+			}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		results, err := privicore.WaitAll(ctx, cmds...)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		for i, result := range results {
+			assert.Equal(t, i > 0, result != nil, i)
+		}
+		assert.Equal(t, []string{cmds[0].ID}, slices.Compact(polled))
 	})
 }

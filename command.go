@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/privicore/privicore-go/internal/lifecycle"
 	"github.com/privicore/privicore-go/internal/operation"
 	"github.com/privicore/privicore-go/internal/realtime"
 	"github.com/privicore/privicore-go/internal/transport"
@@ -187,7 +189,20 @@ func (c *Command) watch(ctx context.Context, sub *realtime.Subscription, yield f
 		return
 	}
 	c.openChannel()
-	err := wait.For(ctx, c.client.waiting, wait.Task[*CommandResult]{
+	feed := &commandFeed{cmd: c, sub: sub, cursor: sub.Since(c.sent.cursor)}
+	err := wait.For(ctx, c.client.waiting, c.task(feed, func(r *CommandResult) bool { return yield(r, nil) }))
+	switch {
+	case err == nil:
+		c.yieldOutcome(ctx, c.outcome.Load(), yield)
+	case !errors.Is(err, errStopped):
+		yield(nil, c.waitError(err))
+	}
+}
+
+// task returns the task that waits for the outcome and stores it. It calls report
+// with each result before, and ends with errStopped if report returns false.
+func (c *Command) task(feed *commandFeed, report func(*CommandResult) bool) wait.Task[*CommandResult] {
+	t := wait.Task[*CommandResult]{
 		Name: c.Operation(),
 		ID:   c.ID,
 		Ask: func(ctx context.Context) (*CommandResult, time.Duration, error) {
@@ -198,36 +213,42 @@ func (c *Command) watch(ctx context.Context, sub *realtime.Subscription, yield f
 				c.outcome.Store(r)
 				return true, nil
 			}
-			if !yield(r, nil) {
+			if !report(r) {
 				return true, errStopped
 			}
 			return false, nil
 		},
-		Feed:      c.feed(sub),
 		Limiter:   c.client.limiter,
 		Backoff:   pollBackoff,
 		Timeout:   pollTimeout,
 		NotBefore: c.notBefore,
-	})
-	switch {
-	case err == nil:
-		c.yieldOutcome(ctx, c.outcome.Load(), yield)
-	case !errors.Is(err, errStopped):
-		yield(nil, c.waitError(err))
 	}
+	if c.client.channel.Enabled() {
+		t.Feed = feed
+	}
+	return t
 }
 
 // yieldOutcome yields the result of a command, or a CommandError if it was
 // rejected.
 func (c *Command) yieldOutcome(ctx context.Context, r *CommandResult, yield func(*CommandResult, error) bool) {
+	c.logOutcome(ctx, r)
+	yield(c.ended(r))
+}
+
+// logOutcome logs the outcome of a command.
+func (c *Command) logOutcome(ctx context.Context, r *CommandResult) {
 	if logger := c.client.config.logger; logger.Enabled(ctx, slog.LevelDebug) {
 		logger.DebugContext(ctx, "privicore: outcome", "operation", c.Operation(), "id", c.ID, "status", string(r.Status))
 	}
+}
+
+// ended returns what Wait returns for an outcome.
+func (c *Command) ended(r *CommandResult) (*CommandResult, error) {
 	if r.Status == CommandRejected {
-		yield(nil, &CommandError{ID: r.ID, Operation: c.Operation(), Messages: r.Messages})
-		return
+		return nil, &CommandError{ID: r.ID, Operation: c.Operation(), Messages: r.Messages}
 	}
-	yield(r, nil)
+	return r, nil
 }
 
 // waitError returns the WaitError for an error of wait.For.
@@ -251,20 +272,18 @@ func (c *Command) openChannel() {
 	}
 }
 
-// feed returns the feed of the command's outcome, or nil without a channel.
-func (c *Command) feed(sub *realtime.Subscription) wait.Feed[*CommandResult] {
-	if !c.client.channel.Enabled() {
-		return nil
-	}
-	return &commandFeed{channel: c.client.channel, sub: sub, cursor: sub.Since(c.sent.cursor)}
-}
+// lateAfter is how long after the answer to a poll a push may come that was on its
+// way already.
+const lateAfter = time.Second
 
 // commandFeed is the outcome of a command as it is pushed.
 type commandFeed struct {
-	channel *realtime.Channel
-	sub     *realtime.Subscription
-	cursor  realtime.Cursor // everything up to here was received or asked for
+	cmd    *Command
+	sub    *realtime.Subscription
+	cursor realtime.Cursor // everything up to here was received or asked for
 }
+
+func (f *commandFeed) channel() *realtime.Channel { return f.cmd.client.channel }
 
 func (f *commandFeed) Ready() <-chan struct{} { return f.sub.Ready() }
 
@@ -279,24 +298,58 @@ func (f *commandFeed) Take() []*CommandResult {
 }
 
 func (f *commandFeed) State() (wait.State, <-chan struct{}) {
-	state, changed := f.channel.State()
+	state, changed := f.channel().State()
 	switch {
 	case state == realtime.Down:
 		return wait.Off, changed
 	case state == realtime.Connecting:
 		return wait.Opening, changed
-	case f.channel.Gap(f.cursor):
+	case f.channel().Gap(f.cursor):
 		return wait.Behind, changed
 	}
 	return wait.Live, changed
 }
 
 func (f *commandFeed) Asking() (caughtUp func()) {
-	now := f.channel.Cursor()
+	now := f.channel().Cursor()
 	return func() { f.cursor = f.sub.Since(now) }
 }
 
-func (f *commandFeed) Lost() { f.channel.Lost() }
+// Lost reports to the channel that it has lost the outcome, unless the outcome is
+// pushed soon. The server may have answered the poll just before it pushed.
+func (f *commandFeed) Lost() {
+	channel, cursor := f.channel(), f.cursor
+	late := channel.SubscribeCommand(f.cmd.ID)
+	counts := func() {
+		defer late.Stop()
+		if !pushedWithin(f.cmd.client.scope, late, lateAfter) && !channel.Gap(cursor) {
+			channel.Lost()
+		}
+	}
+	if !f.cmd.client.scope.Go(counts) {
+		late.Stop()
+	}
+}
+
+// pushedWithin reports whether the outcome of a command is pushed within d.
+func pushedWithin(scope *lifecycle.Scope, sub *realtime.Subscription, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		select {
+		case <-sub.Ready():
+			for _, m := range sub.Take() {
+				if !m.IsPending() {
+					return true
+				}
+			}
+		case <-timer.C:
+			return false
+		case <-scope.Done():
+			return true // nothing can be said any more
+		}
+	}
+}
 
 // newResult returns the result for an outcome, or nil if the outcome has no
 // status.
@@ -309,47 +362,82 @@ func newResult(id string, o wire.Outcome, body []byte) *CommandResult {
 
 // WaitAll waits for all commands, like Command.Wait. It returns the results in
 // the order of cmds; the result of a command that failed is nil. The error joins
-// the errors of all commands that failed, each with the id of its command. While
-// outcomes are pushed, and for as long as WithFallbackPoll says, WaitAll needs far
-// less memory than one goroutine for each command.
+// the errors of all commands that failed, each with the id of its command.
+//
+// WaitAll needs far less memory than one goroutine for each command: less than 40
+// MiB for 100,000 commands, beside the commands and their results. It has at most
+// 64 polls in progress for each client that the commands come from.
 func WaitAll(ctx context.Context, cmds ...*Command) ([]*CommandResult, error) {
-	// Subscribing to all of them first keeps early outcomes out of the bounded
-	// buffer.
-	subs := make([]*realtime.Subscription, len(cmds))
-	errs := make([]error, len(cmds))
-	for i, cmd := range cmds {
-		if errs[i] = cmd.check(); errs[i] == nil {
-			subs[i] = cmd.client.channel.SubscribeCommand(cmd.ID)
-		}
-	}
-	defer func() {
-		for _, sub := range subs {
-			if sub != nil {
-				sub.Stop()
-			}
-		}
-	}()
-	start := time.Now()
-	pushed := func(i int) bool {
-		if subs[i] == nil {
-			return false
-		}
-		// An outcome can be lost although the channel is joined. Only a wait of
-		// its own asks for it.
-		c := cmds[i].client
-		return time.Since(start) < c.config.fallbackPoll && !c.channel.Gap(subs[i].Since(cmds[i].sent.cursor))
-	}
-	results := make([]*CommandResult, len(cmds))
-	wait.All(len(cmds), pushed, func(i int) {
-		if errs[i] != nil {
-			return
-		}
-		cmds[i].watch(ctx, subs[i], func(r *CommandResult, err error) bool {
-			results[i], errs[i] = r, err
-			return true
+	unfinished := make(map[*Command]error) // commands that ended without an outcome
+	var mu sync.Mutex                      // guards unfinished
+	var running sync.WaitGroup
+	for client, feeds := range subscribeAll(cmds) {
+		running.Go(func() {
+			client.waitAll(ctx, feeds, func(cmd *Command, err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				unfinished[cmd] = err
+			})
 		})
-	})
+	}
+	running.Wait()
+	results := make([]*CommandResult, len(cmds))
+	var errs []error
+	for i, cmd := range cmds {
+		err := cmd.check()
+		if err == nil {
+			results[i], err = cmd.result(ctx, unfinished[cmd])
+		}
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
 	return results, errors.Join(errs...)
+}
+
+// subscribeAll subscribes to all commands that can be waited for and whose outcome
+// is not known, by their clients. It does so before the first wait, so that early
+// outcomes do not stay in the bounded buffer.
+func subscribeAll(cmds []*Command) map[*Client][]commandFeed {
+	feeds := make(map[*Client][]commandFeed)
+	for i, cmd := range cmds {
+		if cmd.check() != nil || cmd.outcome.Load() != nil {
+			continue
+		}
+		of, ok := feeds[cmd.client]
+		if !ok {
+			of = make([]commandFeed, 0, len(cmds)-i) // usually there is one client
+		}
+		sub := cmd.client.channel.SubscribeCommand(cmd.ID)
+		feeds[cmd.client] = append(of, commandFeed{cmd: cmd, sub: sub, cursor: sub.Since(cmd.sent.cursor)})
+	}
+	return feeds
+}
+
+// waitAll waits for the commands of the feeds and stops their subscriptions. It
+// calls failed for each command that ends without an outcome.
+func (c *Client) waitAll(ctx context.Context, feeds []commandFeed, failed func(*Command, error)) {
+	for i := range feeds {
+		feeds[i].cmd.openChannel()
+	}
+	goOn := func(*CommandResult) bool { return true }
+	task := func(i int) wait.Task[*CommandResult] { return feeds[i].cmd.task(&feeds[i], goOn) }
+	wait.All(ctx, c.waiting, len(feeds), task, func(i int, err error) {
+		feeds[i].sub.Stop()
+		if err != nil {
+			failed(feeds[i].cmd, err)
+		}
+	})
+}
+
+// result returns what Wait returns for a command whose wait has ended. The error is
+// the one that wait.All ended with.
+func (c *Command) result(ctx context.Context, err error) (*CommandResult, error) {
+	if r := c.outcome.Load(); r != nil {
+		c.logOutcome(ctx, r)
+		return c.ended(r)
+	}
+	return nil, c.waitError(err)
 }
 
 // requestStatus asks once how far a command is. It also returns the pause that

@@ -348,6 +348,36 @@ func TestWaitAllBesideACommandThatHangs(t *testing.T) {
 	})
 }
 
+// The commands may come from clients of different servers, with and without a
+// channel.
+func TestWaitAllOfSeveralClients(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newChannelBackend(t)
+		rejected := fakeClient(t, func(*http.Request, url.Values) (*http.Response, error) {
+			return reply(200, `["rejected","no"]`)
+		})
+		var cmds []*privicore.Command
+		for range 20 {
+			cmds = append(cmds, b.remove(), rejected.Command("c1"))
+		}
+		time.AfterFunc(time.Second, func() {
+			for i := 0; i < len(cmds); i += 2 {
+				b.finish(cmds[i], true)
+			}
+		})
+		results, err := privicore.WaitAll(t.Context(), cmds...)
+		require.ErrorIs(t, err, privicore.ErrRejected)
+		for i, result := range results {
+			require.Equal(t, i%2 == 0, result != nil, i)
+			if result != nil {
+				assert.Equal(t, cmds[i].ID, result.ID)
+			}
+		}
+		assert.Empty(t, b.pollTimes())
+	})
+}
+
 func TestWaitAllUntilTheContextEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -145,7 +145,7 @@ func (p *PendingData) wait(ctx context.Context) (*wire.Announcement, error) {
 	defer command.Stop()
 	defer data.Stop()
 	feed := &dataFeed{
-		commandFeed: commandFeed{channel: c.channel, sub: command, cursor: command.Since(p.sent.cursor)},
+		commandFeed: commandFeed{cmd: p.Command, sub: command, cursor: command.Since(p.sent.cursor)},
 		data:        data,
 		dataCursor:  data.Since(p.sent.cursor),
 	}
@@ -156,6 +156,7 @@ func (p *PendingData) wait(ctx context.Context) (*wire.Announcement, error) {
 		Accept:    func(news dataNews) (bool, error) { return p.accept(news, feed) },
 		Feed:      feed,
 		Limiter:   c.limiter,
+		Local:     feed.ended.Load, // ask sends nothing then
 		Backoff:   pollBackoff,
 		Timeout:   pollTimeout,
 		NotBefore: p.notBefore,
@@ -230,7 +231,7 @@ func (f *dataFeed) Take() []dataNews {
 
 func (f *dataFeed) State() (wait.State, <-chan struct{}) {
 	state, changed := f.commandFeed.State()
-	if f.channel.Gap(f.dataCursor) {
+	if f.channel().Gap(f.dataCursor) {
 		f.gap.Store(true)
 	}
 	switch {

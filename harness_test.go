@@ -123,7 +123,7 @@ func (s *server) requests() []string {
 }
 
 // recorded reads testdata/name.http.
-func recorded(t *testing.T, name string) []byte {
+func recorded(t testing.TB, name string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", filepath.FromSlash(name)+".http"))
 	require.NoError(t, err)
@@ -144,7 +144,7 @@ func recordings(t *testing.T, dir string) []string {
 }
 
 // parsed is a recorded answer with its body read.
-func parsed(t *testing.T, name string) (*http.Response, []byte) {
+func parsed(t testing.TB, name string) (*http.Response, []byte) {
 	t.Helper()
 	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(recorded(t, name))), nil)
 	require.NoError(t, err, name)

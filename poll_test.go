@@ -421,6 +421,43 @@ func TestFailuresMustBeInARow(t *testing.T) {
 	})
 }
 
+// A server that fails in another way each time is given up like one that cannot be
+// reached, and not before.
+func TestFailuresOfDifferentKinds(t *testing.T) {
+	t.Parallel()
+	answer := func(until time.Duration) func(poll int, _ string) (*http.Response, error) {
+		start := time.Now()
+		return func(poll int, _ string) (*http.Response, error) {
+			switch {
+			case time.Since(start) >= until:
+				return reply(200, `["done"]`)
+			case poll%3 == 0:
+				return reply(502, "")
+			case poll%3 == 1:
+				return reply(404, "")
+			}
+			return reply(403, "")
+		}
+	}
+	for _, outage := range []time.Duration{3 * time.Minute, 10 * time.Minute} {
+		var opts []privicore.Option
+		if outage != 3*time.Minute { // the default
+			opts = append(opts, privicore.WithMaxOutage(outage))
+		}
+		synctest.Test(t, func(t *testing.T) {
+			p := &polls{answer: answer(outage - 5*time.Second), start: time.Now()}
+			_, err := fakeClient(t, p.serve, opts...).Command("c1").Wait(t.Context())
+			require.NoError(t, err, "before")
+
+			p = &polls{answer: answer(24 * time.Hour), start: time.Now()}
+			_, err = fakeClient(t, p.serve, opts...).Command("c1").Wait(t.Context())
+			waitError(t, err)
+			assert.GreaterOrEqual(t, time.Since(p.start), outage)
+			assert.Less(t, time.Since(p.start), outage+5*time.Second)
+		})
+	}
+}
+
 func TestPollThatHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -3,7 +3,10 @@ package privicore_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -11,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -334,4 +338,78 @@ func TestWireNull(t *testing.T) {
 			assert.ErrorIs(t, err, privicore.ErrUnexpectedAnswer)
 		})
 	}
+}
+
+// allSecret are the operations whose answers have nothing but secrets in them,
+// besides times and public keys.
+var allSecret = []string{
+	"Profile.Authenticate", "Profile.GenerateQRToken", "Device.Configuration", "Device.DownloadConfiguration", "PublicKey.Generate",
+}
+
+// FuzzAnswer is what a server answers to any of the operations. No answer makes a
+// method panic, no error quotes the value that it could not read or the token, and
+// the answer is there as it came.
+func FuzzAnswer(f *testing.F) {
+	const marker = "hunter" // of what a server sends
+	for i, call := range calls {
+		_, body := parsed(f, call.answer)
+		resp, _ := parsed(f, call.answer)
+		f.Add(uint(i), resp.StatusCode, resp.Header.Get("X-DPT-CAB-ID"), body)
+		f.Add(uint(i), 200, "", []byte(`{"hunter":"hunter","token":["hunter"],"items":[{"hunter":{"hunter":1}}],"authorizationToken":{"hunter":2}}`))
+	}
+	for i, body := range []string{
+		`{"authorizationToken":"T-hunter","expiresAt":"hunter"}`, `{"authorizationToken":5e400}`, `{"authorizationToken":"T hunter\n"}`,
+		`{"device-identifier":["hunter"],"rabbit-port":5672}`, `{"rabbit-pass":true,"client-id":null}`, `{"private":"hunter","public":"hunter"}`,
+		`"hunter"`, `["hunter"]`, `<html>hunter`, ``, `null`, `{"error":"hunter"}`, `{"message":"T-0d9f3a52-sent-token"}`, "\"T-0d9f3a52\\u002dsent-token\"",
+	} {
+		for _, status := range []int{200, 202, 302, 401, 405, 422, 500} {
+			f.Add(uint(i), status, "", []byte(body))
+		}
+	}
+	f.Fuzz(func(t *testing.T, index uint, status int, id string, body []byte) {
+		call := calls[index%uint(len(calls))]
+		status = 200 + int(uint(status)%400)
+		if strings.ContainsFunc(id, unicode.IsControl) {
+			id = ""
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c, err := privicore.NewClient(privicore.WithToken(testToken), privicore.WithMaxRetries(0),
+			privicore.WithHTTPClient(&http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				if strings.HasPrefix(r.URL.Path, "/request-status/") && call.operation != "Utility.RequestStatus" {
+					cancel() // a wait, which could go on for ever
+				}
+				return reply(status, string(body), "X-DPT-CAB-ID", id, "X-DPT-CAB-REQUEST-ID", "r1")
+			})}))
+		require.NoError(t, err)
+		defer func() { require.NoError(t, c.Close()) }()
+		var raw privicore.Response
+		result, err := call.do(privicore.CaptureResponse(ctx, &raw), c)
+		if ctx.Err() != nil {
+			return
+		}
+		if !call.onFileServer() {
+			require.Equal(t, string(body), string(raw.Body))
+		}
+		if err != nil {
+			shown := strings.Join(chain(err), "\n")
+			require.NotContains(t, shown, testToken)
+			if status < 300 {
+				require.NotContains(t, shown, marker)
+			}
+			return
+		}
+		require.Less(t, status, 300)
+		if keeps, ok := result.(interface{ RawJSON() json.RawMessage }); ok && json.Valid(body) {
+			require.Equal(t, string(body), string(keeps.RawJSON()))
+		}
+		if slices.Contains(allSecret, call.operation) {
+			shown := fmt.Sprintf("%v %+v %#v %q %x", result, result, result, result, result)
+			require.NotContains(t, shown, marker)
+			require.NotContains(t, shown, hex.EncodeToString([]byte(marker)))
+			data, err := json.Marshal(result)
+			require.NoError(t, err)
+			require.NotContains(t, string(data), marker)
+		}
+	})
 }

@@ -12,10 +12,13 @@
 // [NewServer] serves until the test ends. [Start] does the same for a program.
 // [WithProfile] adds a profile that can work at once. Without it a client has to
 // register, wait, authenticate and register a key. [Server.Next] makes the next
-// call of an operation fail, wait or be rejected. [WithDialect] chooses between
-// the server that the vendor documents and the one that was recorded; see
-// [Dialect] for the differences. [WithMemoryNetwork] starts a server for tests
-// with testing/synctest.
+// call of an operation fail, wait or be rejected. [WithRandomFaults] has calls,
+// commands and connections fail at random, and [Server.SetFaultRates] ends that.
+// [Server.Requests] returns which requests came and what became of them.
+// [WithDialect] chooses between the server that the vendor documents and the one
+// that was recorded; see [Dialect] for the differences. [WithMemoryNetwork] starts
+// a server for tests with testing/synctest, and [WithTLS] one that speaks https and
+// wss.
 //
 // The rest of this comment lists what the server does where the description of
 // the API leaves it open.

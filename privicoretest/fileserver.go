@@ -94,6 +94,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request, c *call) *answer
 	if refusal != nil {
 		return refusal
 	}
+	c.params = map[string]any{"token": sp.token} // for the log
 	p, err := s.state.spool(r.Body)
 	if err != nil {
 		a := refuse(http.StatusInternalServerError, "stream.not_stored", "The data could not be stored.")

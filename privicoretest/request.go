@@ -21,7 +21,8 @@ type Request struct {
 
 	// Parameters are those of the form, the query, the JSON object and the path,
 	// by their names on the wire. "***" stands for a secret and for the data of
-	// a payload. It is nil if there are none or they cannot be read.
+	// a payload. An upload that was begun has the temporary token in "token".
+	// Parameters is nil if there are none or they cannot be read.
 	Parameters map[string]any
 
 	// Received is when the request came.

@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -103,4 +104,52 @@ func TestAfterEnd(t *testing.T) {
 		assert.True(t, ran.Load())
 		assert.False(t, stopped.Load())
 	})
+}
+
+func TestContextEndsWithTheScope(t *testing.T) {
+	t.Parallel()
+	s := lifecycle.New(errEnded)
+	ctx := s.Context()
+	require.NoError(t, ctx.Err())
+	s.End()
+	<-ctx.Done()
+	assert.Equal(t, errEnded, context.Cause(ctx))
+}
+
+// The end of the scope does not change why a context ended before.
+func TestCanceledContextsKeepTheirCause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := lifecycle.New(errEnded)
+		bound, cancelBound := s.Bind(t.Context())
+		detached, cancelDetached := s.Detach(t.Context(), time.Minute)
+		cancelBound()
+		cancelDetached()
+		s.End()
+		synctest.Wait()
+		assert.Equal(t, context.Canceled, context.Cause(bound))
+		assert.Equal(t, context.Canceled, context.Cause(detached))
+	})
+}
+
+// Goroutines that are started while the scope ends are waited for, or not
+// started.
+func TestGoWhileTheScopeEnds(t *testing.T) {
+	t.Parallel()
+	for range 100 {
+		s := lifecycle.New(errEnded)
+		var started, ended atomic.Int32
+		var starters sync.WaitGroup
+		for range 4 {
+			starters.Go(func() {
+				for s.Go(func() { <-s.Done(); ended.Add(1) }) {
+					started.Add(1)
+				}
+			})
+		}
+		s.End()
+		after := ended.Load()
+		starters.Wait()
+		assert.Equal(t, started.Load(), after)
+	}
 }

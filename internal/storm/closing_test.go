@@ -53,7 +53,7 @@ func (w *worker) closing(ctx context.Context, t *testing.T, server *privicoretes
 		if n%3 == 0 {
 			opts = nil
 		}
-		w.closeOne(ctx, w.rig.client(t, true, opts...), server, n)
+		w.closeOne(ctx, w.crew.client(t, true, opts...), server, n)
 		pause(ctx, 100*time.Millisecond)
 	}
 }
@@ -114,7 +114,7 @@ func (w *worker) endedByClose(ctx context.Context, err error) {
 	switch {
 	case errors.Is(err, privicore.ErrClosed):
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-	case errors.Is(err, privicore.ErrValidation): // a poll before
+	case errors.Is(err, privicore.ErrValidation), errors.Is(err, privicore.ErrRateLimited): // a poll before
 	default:
 		w.ledger.violated("Close ends every wait", "with ErrClosed, not with %v", err)
 	}

@@ -68,6 +68,7 @@ var identifying = map[string]string{
 	"DataToken.Reserve":                                 "context",
 	"DataToken.Exchange":                                "temporaryTokenSpace",
 	"DataToken.ConfigureFileMeta":                       "context",
+	"DataToken.Upload":                                  "token",
 	"DataToken.Request":                                 "token",
 	"DataToken.Delete":                                  "token",
 	"OAuth.Register":                                    "name",

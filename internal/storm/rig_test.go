@@ -3,11 +3,13 @@ package storm
 import (
 	"crypto/tls"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -46,18 +48,26 @@ type rig struct {
 // addresses are those of a server.
 type addresses struct{ URL, WebSocketURL string }
 
+// profiles is how many profiles there are. A frozen connection concerns all
+// clients of its profile.
+const profiles = 3
+
+func username(i int) string { return "alice " + strconv.Itoa(i) }
+
 // stall is the stall timeout of the clients.
 const stall = time.Second
 
 // serverOptions are the options of a server for a storm.
 func serverOptions(p path) []privicoretest.Option {
 	opts := []privicoretest.Option{
-		privicoretest.WithProfile(username, password),
 		privicoretest.WithLatency(5 * time.Millisecond),
 		privicoretest.WithStatusLimit(0, 0),
 		privicoretest.WithDialect(p.dialect),
 		privicoretest.WithTokenLifetime(10 * time.Minute),
 		privicoretest.WithPolicyLag(20 * time.Millisecond),
+	}
+	for i := range profiles {
+		opts = append(opts, privicoretest.WithProfile(username(i), password))
 	}
 	if p.tls {
 		opts = append(opts, privicoretest.WithTLS())
@@ -98,12 +108,12 @@ func (r *rig) transport() *http.Transport {
 	return t
 }
 
-// client returns a client of the profile and its transport, which is nil if the
-// client has a pool of its own. The transport outlives the client.
-func (r *rig) client(t *testing.T, ownPool bool, opts ...privicore.Option) *privicore.Client {
+// client returns a client of a profile. Its connections are in a pool of its own
+// or of the test.
+func (r *rig) client(t *testing.T, profile string, ownPool bool, opts ...privicore.Option) *privicore.Client {
 	base := []privicore.Option{
 		privicore.WithBaseURL(r.base),
-		privicore.WithCredentials(username, password),
+		privicore.WithCredentials(profile, password),
 		privicore.WithLogger(r.secrets.logger()),
 		privicore.WithStallTimeout(stall),
 		privicore.WithPollRate(200),
@@ -138,6 +148,7 @@ func via() *httputil.ReverseProxy {
 		// Without keep-alive the proxy itself never sends a request twice.
 		Transport:     &http.Transport{DisableKeepAlives: true},
 		FlushInterval: -1,
+		ErrorLog:      log.New(io.Discard, "", 0),
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
 			if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 				_ = conn.Close()

@@ -13,7 +13,6 @@ import (
 )
 
 const (
-	username = "alice"
 	// password has the characters that quoting changes.
 	password = `pa"ss&wörd <of> \alice`
 	// marker is in every payload and in no ciphertext.

@@ -81,38 +81,28 @@ func storm(t *testing.T, p path, seed uint64, lasts time.Duration) {
 func blow(t *testing.T, p path, seed uint64, lasts time.Duration, l *ledger) {
 	rates := privicoretest.UniformFaults(*stormRate)
 	rates.MaxDelay = 50 * time.Millisecond
+	// A frozen connection is noticed only after seconds, by a ping.
+	rates.SocketFrozen /= 10
 	server := privicoretest.NewServer(t, append(serverOptions(p),
 		privicoretest.WithRequestLog(-1), privicoretest.WithRandomFaults(seed, rates))...)
 	r := newRig(t, p, addresses{server.URL, server.WebSocketURL}, tlsOf(server), l)
 	open := sockets()
-	crew := newCrew(t, r)
-
-	ctx, cancel := context.WithTimeout(t.Context(), lasts)
-	defer cancel()
-	var running sync.WaitGroup
-	for i := range *stormWorkers {
-		running.Go(func() { crew.worker(t, fmt.Sprint("worker ", i), seed).run(ctx) })
+	var crews []*crew
+	for i := range profiles {
+		crews = append(crews, newCrew(t, r, username(i)))
 	}
-	running.Go(func() { crew.worker(t, "closer", seed).closing(ctx, t, server) })
-	running.Go(func() { crew.worker(t, "listener", seed).events(ctx, crew.pushed) })
-	if !awaited(&running, lasts+time.Minute) {
-		stacks := make([]byte, 1<<20)
-		t.Fatalf("a call hangs:\n%s", stacks[:runtime.Stack(stacks, true)])
-	}
+	rage(t, crews, server, seed, lasts)
 	l.counts["joins"] = server.Joins()
 
 	server.SetFaultRates(privicoretest.FaultRates{})
 	server.DropConnections() // frozen ones too
-	calm(t, crew, server)
-
-	for _, c := range crew.all() {
-		start := time.Now()
-		_ = c.Close()
-		if took := time.Since(start); took > prompt {
-			l.violated("Close is prompt", "it took %v", took)
-		}
+	for _, c := range crews {
+		calm(t, c, server)
 	}
-	crew.closeIdle()
+	for _, c := range crews {
+		c.close()
+	}
+	r.closeIdle()
 	if !settled(func() bool { return server.Connections() == 0 }) {
 		l.violated("nothing is left after Close", "%d WebSocket connections", server.Connections())
 	}
@@ -122,30 +112,49 @@ func blow(t *testing.T, p path, seed uint64, lasts time.Duration, l *ledger) {
 	requests := server.Requests()
 	l.counts["requests"] = len(requests)
 	l.compare(requests)
-	for _, poll := range server.Polls(username) {
-		if got, ok := l.polls[poll.ID]; ok && got != string(poll.Status) {
-			l.violated("every outcome is true", "poll %s: reported %s, is %s", poll.ID, got, poll.Status)
+	for i := range profiles {
+		for _, poll := range server.Polls(username(i)) {
+			if got, ok := l.polls[poll.ID]; ok && got != string(poll.Status) {
+				l.violated("every outcome is true", "poll %s: reported %s, is %s", poll.ID, got, poll.Status)
+			}
 		}
 	}
 }
 
-// crew is the clients of a storm.
+// rage makes calls until the time is over.
+func rage(t *testing.T, crews []*crew, server *privicoretest.Server, seed uint64, lasts time.Duration) {
+	ctx, cancel := context.WithTimeout(t.Context(), lasts)
+	defer cancel()
+	var running sync.WaitGroup
+	for i := range *stormWorkers {
+		w := crews[i%len(crews)].worker(t, fmt.Sprint("worker ", i), seed)
+		running.Go(func() { w.run(ctx) })
+	}
+	closer, listener := crews[0].worker(t, "closer", seed), crews[1].worker(t, "listener", seed)
+	running.Go(func() { closer.closing(ctx, t, server) })
+	running.Go(func() { listener.events(ctx, crews[1].pushed) })
+	if !awaited(&running, lasts+time.Minute) {
+		stacks := make([]byte, 1<<20)
+		t.Fatalf("a call hangs:\n%s", stacks[:runtime.Stack(stacks, true)])
+	}
+}
+
+// crew is the clients of a profile.
 type crew struct {
 	rig     *rig
+	profile string
 	pushed  *privicore.Client // asks soon if the channel does not bring an outcome
-	patient *privicore.Client // relies on the channel, as clients do by default
+	patient *privicore.Client // relies on the channel
 	clone   *privicore.Client // of patient
 	polling *privicore.Client // has no channel
 }
 
-func newCrew(t *testing.T, r *rig) *crew {
+func newCrew(t *testing.T, r *rig, profile string) *crew {
 	channel := privicore.WithWebSocketURL(r.addr.WebSocketURL)
-	c := &crew{
-		rig:     r,
-		pushed:  r.client(t, false, channel, privicore.WithFallbackPoll(200*time.Millisecond)),
-		patient: r.client(t, true, channel),
-		polling: r.client(t, true),
-	}
+	c := &crew{rig: r, profile: profile}
+	c.pushed = c.client(t, false, channel, privicore.WithFallbackPoll(200*time.Millisecond))
+	c.patient = c.client(t, true, channel, privicore.WithFallbackPoll(time.Second))
+	c.polling = c.client(t, true)
 	var err error
 	c.clone, err = c.patient.Clone()
 	require.NoError(t, err)
@@ -157,28 +166,44 @@ func (c *crew) all() []*privicore.Client {
 	return []*privicore.Client{c.pushed, c.patient, c.clone, c.polling}
 }
 
-// closeIdle closes what the transports of the test itself keep.
-func (c *crew) closeIdle() { c.rig.closeIdle() }
+// client returns a further client of the profile.
+func (c *crew) client(t *testing.T, ownPool bool, opts ...privicore.Option) *privicore.Client {
+	return c.rig.client(t, c.profile, ownPool, opts...)
+}
+
+// close closes the clients.
+func (c *crew) close() {
+	for _, client := range c.all() {
+		start := time.Now()
+		_ = client.Close()
+		if took := time.Since(start); took > prompt {
+			c.rig.ledger.violated("Close is prompt", "it took %v", took)
+		}
+	}
+}
 
 func (c *crew) worker(t *testing.T, name string, seed uint64) *worker {
-	w, err := newWorker(c.rig, name, seed, c.all(), c.polling)
+	w, err := newWorker(c, name, seed)
 	assert.NoError(t, err)
 	return w
 }
 
 // calm checks that everything works once the faults have ended.
 func calm(t *testing.T, c *crew, server *privicoretest.Server) {
-	l := c.rig.ledger
-	fresh := c.rig.client(t, true, privicore.WithWebSocketURL(c.rig.addr.WebSocketURL))
+	fresh := c.client(t, true, privicore.WithWebSocketURL(c.rig.addr.WebSocketURL))
 	w := c.worker(t, "calm", 1)
-	w.clients = []*privicore.Client{c.pushed}
-	recovers(t, l, fresh, server)
+	w.recovers(t, fresh, server)
 	for i, client := range append(c.all(), fresh) {
 		ctx, cancel := context.WithTimeout(t.Context(), recovery)
 		start := time.Now()
+		// A refusal to renew the token is remembered for a moment.
+		settled(func() bool { _, err := client.Profile.ID(ctx); return err == nil })
 		if client != c.polling {
-			w.works(ctx, l, "Connect", client.Connect(ctx))
+			w.works("Connect", client.Connect(ctx))
 			w.pushes(ctx, client, server)
+		}
+		if client == c.pushed { // its polls come before soon has passed
+			w.ends(ctx, client, afterPause, server, privicoretest.Fault{Ack: privicoretest.Ack{Lose: true}}, nil)
 		}
 		w.everything(ctx, client, client != c.polling)
 		cancel()
@@ -190,52 +215,66 @@ func calm(t *testing.T, c *crew, server *privicoretest.Server) {
 // recovery is how long a client may take until all works again, once the faults
 // have ended. It covers the pause after a 429, and a channel that has to be joined
 // anew.
-const recovery = 15 * time.Second
+const recovery = 20 * time.Second
 
 // recovers checks that a client joins again by itself after it has lost the
-// channel.
-func recovers(t *testing.T, l *ledger, c *privicore.Client, server *privicoretest.Server) {
+// channel, and then asks for the outcome that was sent meanwhile.
+func (w *worker) recovers(t *testing.T, c *privicore.Client, server *privicoretest.Server) {
 	ctx, cancel := context.WithTimeout(t.Context(), recovery)
 	defer cancel()
-	if err := c.Connect(ctx); err != nil {
-		l.violated("after the storm everything works", "Connect: %v", err)
+	if !w.works("Connect", c.Connect(ctx)) {
 		return
 	}
 	joins := server.Joins()
-	server.DropConnections()
+	w.ends(ctx, c, soon, server, privicoretest.Fault{Latency: 20 * time.Millisecond}, server.DropConnections)
 	if !settled(func() bool { return server.Joins() > joins && server.Connections() > 0 }) {
-		l.violated("a lost channel is joined again", "%d connections, %d joins", server.Connections(), server.Joins()-joins)
+		w.ledger.violated("a lost channel is joined again", "%d connections, %d joins", server.Connections(), server.Joins()-joins)
 	}
 }
+
+const (
+	// soon is how soon the outcome of a short command has to be known.
+	soon = 3 * time.Second
+	// afterPause is how soon it has to be known if it takes a poll. After a 429 all
+	// polls pause for up to 5 s.
+	afterPause = soon + 5*time.Second
+)
 
 // pushes checks that the channel brings outcomes, also those that come before the
 // answer to the call.
 func (w *worker) pushes(ctx context.Context, c *privicore.Client, server *privicoretest.Server) {
-	const soon = 3 * time.Second
 	for _, latency := range []time.Duration{-1, 10 * time.Millisecond} {
-		server.Next("Device.RequestIdentifier", privicoretest.Fault{Latency: latency})
-		name := w.unique("device")
-		pending, err := c.Device.RequestIdentifier(ctx, name)
-		w.ledger.called(key{"Device.RequestIdentifier", name}, err, true)
-		if err != nil {
-			w.works(ctx, w.ledger, "Device.RequestIdentifier", err)
-			continue
-		}
 		asked := server.Calls("Utility.RequestStatus")
-		ctx, cancel := context.WithTimeout(ctx, soon)
-		_, err = pending.Wait(ctx)
-		w.works(ctx, w.ledger, "a wait over the channel", err)
-		cancel()
+		w.ends(ctx, c, soon, server, privicoretest.Fault{Latency: latency}, nil)
 		if polls := server.Calls("Utility.RequestStatus") - asked; polls > 0 {
-			w.ledger.violated("outcomes are pushed", "an outcome %v after the answer took %d polls", latency, polls)
+			w.ledger.violated("outcomes are pushed", "an outcome %v after the acceptance took %d polls", latency, polls)
 		}
 	}
 }
 
+// ends checks that a command with a fault ends soon all the same. It calls
+// meanwhile, if that is not nil, while the command runs.
+func (w *worker) ends(ctx context.Context, c *privicore.Client, within time.Duration, server *privicoretest.Server, f privicoretest.Fault, meanwhile func()) {
+	server.Next("Device.RequestIdentifier", f)
+	name := w.unique("device")
+	pending, err := c.Device.RequestIdentifier(ctx, name)
+	w.ledger.called(key{"Device.RequestIdentifier", name}, err, true)
+	if !w.works("Device.RequestIdentifier", err) {
+		return
+	}
+	if meanwhile != nil {
+		meanwhile()
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	_, err = pending.Wait(ctx)
+	w.works("a wait", err)
+}
+
 // works checks that a call succeeds when nothing is wrong.
-func (w *worker) works(ctx context.Context, l *ledger, what string, err error) bool {
+func (w *worker) works(what string, err error) bool {
 	if err != nil {
-		l.violated("after the storm everything works", "%s: %v", what, err)
+		w.ledger.violated("after the storm everything works", "%s: %v", what, err)
 	}
 	return err == nil
 }
@@ -244,9 +283,9 @@ func (w *worker) works(ctx context.Context, l *ledger, what string, err error) b
 func (w *worker) everything(ctx context.Context, c *privicore.Client, channel bool) {
 	l := w.ledger
 	device, err := c.Device.Onboard(ctx, w.unique("device"))
-	if w.works(ctx, l, "Device.Onboard", err) {
+	if w.works("Device.Onboard", err) {
 		devices, err := c.Device.List(ctx)
-		w.works(ctx, l, "Device.List", err)
+		w.works("Device.List", err)
 		found := 0
 		for _, d := range devices {
 			if d.Identifier == device.Identifier {
@@ -259,11 +298,11 @@ func (w *worker) everything(ctx context.Context, c *privicore.Client, channel bo
 	}
 	data := w.payload()
 	token, err := c.DataToken.Store(ctx, privicore.Payload{Data: strings.NewReader(data), Cipher: w.cipher, Context: w.unique("data")})
-	if !w.works(ctx, l, "DataToken.Store", err) || !channel {
+	if !w.works("DataToken.Store", err) || !channel {
 		return
 	}
 	got, err := w.read(ctx, c, token)
-	if w.works(ctx, l, "DataToken.Retrieve", err) && got != data {
+	if w.works("DataToken.Retrieve", err) && got != data {
 		l.violated("data comes back as it was", "%d bytes became %d", len(data), len(got))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"reflect"
 	"strings"
 	"time"
@@ -16,8 +17,8 @@ import (
 type worker struct {
 	rig     *rig
 	ledger  *ledger
+	crew    *crew
 	clients []*privicore.Client
-	polling *privicore.Client // the one of clients without a channel
 	dice    *rand.Rand
 	name    string
 	count   int
@@ -39,7 +40,7 @@ const (
 	refusals = 5 * time.Second
 )
 
-func newWorker(r *rig, name string, seed uint64, clients []*privicore.Client, polling *privicore.Client) (*worker, error) {
+func newWorker(c *crew, name string, seed uint64) (*worker, error) {
 	cipher, err := privicore.NewAESGCM([]byte("0123456789ABCDEFGHIJKLMNOPQRSTUV"))
 	if err != nil {
 		return nil, err
@@ -49,7 +50,7 @@ func newWorker(r *rig, name string, seed uint64, clients []*privicore.Client, po
 		hash = hash*31 + uint64(b)
 	}
 	return &worker{
-		rig: r, ledger: r.ledger, clients: clients, polling: polling, name: name, cipher: cipher,
+		rig: c.rig, ledger: c.rig.ledger, crew: c, clients: c.all(), name: c.profile + " " + name, cipher: cipher,
 		dice: rand.New(rand.NewPCG(seed, hash)),
 	}, nil
 }
@@ -91,10 +92,19 @@ func (w *worker) judge(ctx context.Context, operation string, err error) bool {
 	switch {
 	case errors.Is(err, privicore.ErrClosed):
 		w.ledger.violated("every error is true", "%s: closed, and it is not: %v", operation, err)
+	case refused(err) && errors.Is(err, privicore.ErrAmbiguous):
+		w.ledger.violated("a refusal is not ambiguous", "%s: %v", operation, err)
 	case errors.Is(err, privicore.ErrNoCommandID) && !errors.Is(err, privicore.ErrAmbiguous):
 		w.ledger.violated("a missing command id is ambiguous", "%s: %v", operation, err)
 	}
 	return false
+}
+
+// refused reports whether an error is a refusal, which says that the call was not
+// carried out.
+func refused(err error) bool {
+	e, ok := errors.AsType[*privicore.APIError](err)
+	return ok && e.StatusCode >= 400 && e.StatusCode < 500 && e.StatusCode != http.StatusRequestTimeout
 }
 
 // failed counts an error by its kind.
@@ -189,9 +199,9 @@ func (w *worker) ending(ctx context.Context, start time.Time, err error) {
 	switch {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 	case errors.Is(err, privicore.ErrValidation):
-	case errors.Is(err, privicore.ErrRateLimited) && w.polling != nil:
+	case errors.Is(err, privicore.ErrRateLimited):
 	case api != nil && api.StatusCode >= 400 && api.StatusCode < 500 && lasted >= refusals:
-	case api != nil && w.polling != nil && api.RetryAfter > 0: // a pause beyond the deadline
+	case api != nil && api.RetryAfter > 0: // a pause beyond the deadline
 	default:
 		w.ledger.violated(invariant, "after %v: %v", lasted, err)
 	}
@@ -354,7 +364,7 @@ func (w *worker) store(ctx context.Context, c *privicore.Client) {
 
 // retrieve compares what was stored with what comes back, and deletes it.
 func (w *worker) retrieve(ctx context.Context, c *privicore.Client, token, data string) {
-	if c == w.polling {
+	if c == w.crew.polling {
 		return // data is announced on the channel only
 	}
 	got, err := w.read(ctx, c, token)

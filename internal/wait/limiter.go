@@ -16,11 +16,13 @@ const (
 	maxSharedPause = 5 * time.Second
 )
 
-// A Limiter bounds how often all tasks together ask. A nil Limiter sets no bound.
+// A Limiter bounds how often all tasks together ask. It is safe for concurrent
+// use. A nil Limiter sets no bound.
 type Limiter struct {
 	rate *rate.Limiter
-	// queue lets one task at a time wait for the rate. A task that gives up its
-	// place in the queue leaves no trace; a reservation with rate would.
+	// queue lets one task at a time wait for the rate, in the order in which they
+	// came. A task that gives up its place leaves no trace. A reservation with
+	// rate would leave one.
 	queue *semaphore.Weighted
 
 	mu    sync.Mutex
@@ -47,7 +49,7 @@ func (l *Limiter) Pause(d time.Duration) time.Duration {
 	return d
 }
 
-// Wait waits until a task may ask, or ctx ends.
+// Wait waits until a task may ask. It returns the error of ctx if ctx ends first.
 func (l *Limiter) Wait(ctx context.Context) error {
 	if l == nil {
 		return ctx.Err()
@@ -56,19 +58,15 @@ func (l *Limiter) Wait(ctx context.Context) error {
 		return err
 	}
 	defer l.queue.Release(1)
-	for {
-		if err := l.sleepPaused(ctx); err != nil {
-			return err
-		}
-		if err := l.rate.Wait(ctx); err != nil {
-			// The library returns at once if ctx will end before the turn comes.
-			<-ctx.Done()
-			return ctx.Err()
-		}
-		if l.paused() <= 0 { // a pause may have begun meanwhile
-			return nil
-		}
+	if err := l.sleepPaused(ctx); err != nil {
+		return err
 	}
+	if l.rate.Wait(ctx) != nil {
+		// The library returns at once if ctx will end before the turn comes.
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return l.sleepPaused(ctx) // a pause may have begun meanwhile
 }
 
 // sleepPaused sleeps until no pause is in force.
@@ -81,12 +79,14 @@ func (l *Limiter) sleepPaused(ctx context.Context) error {
 	return nil
 }
 
+// paused returns how long the pause in force still lasts.
 func (l *Limiter) paused() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return time.Until(l.until)
 }
 
+// sleep sleeps for d. It returns the error of ctx if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

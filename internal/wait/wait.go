@@ -3,9 +3,9 @@
 //
 // A Task holds the function that asks the server a question and the function that
 // takes in an answer. If the task has a Feed, the server also pushes answers, and
-// asking is needed only while the feed may have missed one. For runs the task in
-// one loop. The loop takes what is pushed, asks with growing pauses, and counts
-// failures against a budget, until something ends the task.
+// asking is needed only while the feed may have missed one. For runs one task, and
+// All runs many, in the same loop. The loop takes what is pushed, asks with
+// growing pauses, and counts failures against a budget, until each task has ended.
 //
 // All tasks that ask the same server share a Limiter. The package knows no client
 // and no kind of error: Engine.Classify returns what a failure means.
@@ -53,15 +53,19 @@ type Task[T any] struct {
 	// Name and ID are for the log.
 	Name, ID string
 	// Ask asks the question once. It returns the answer, and the pause that the
-	// server asks for, or 0. With a Feed it runs in a goroutine of its own.
+	// server asks for, or 0. It runs in a goroutine of its own.
 	Ask func(ctx context.Context) (value T, retryAfter time.Duration, err error)
-	// Accept takes in an answer, and reports whether it ends the task. It runs in
-	// the goroutine that called For.
+	// Accept takes in an answer, and reports whether it ends the task. An error
+	// means that the task was given up. Accept runs in the goroutine that called
+	// For or All.
 	Accept func(T) (done bool, err error)
 	// Feed delivers answers that the server pushes. It may be nil.
 	Feed Feed[T]
 	// Limiter is shared with other tasks. Nil means no limit.
 	Limiter *Limiter
+	// Local reports whether the next question is answered without a request, so
+	// that it needs no turn of the Limiter. Nil means that none is.
+	Local func() bool
 	// Backoff is the pauses between two questions.
 	Backoff Backoff
 	// Timeout bounds one question, so that the next one can try another
@@ -120,27 +124,21 @@ func (e *Unfinished) Unwrap() error { return e.Err }
 // Accept. If failures do, it returns the last one. Otherwise it returns an
 // *Unfinished.
 func For[T any](ctx context.Context, e *Engine, t Task[T]) error {
-	l := newLoop(e, &t)
+	var ended error
+	All(ctx, e, 1, func(int) Task[T] { return t }, func(_ int, err error) { ended = err })
+	return ended
+}
+
+// All runs n tasks like For, and returns when all have ended. It calls end once
+// for each task, with the error that For would return, as soon as it knows that
+// the task has ended.
+//
+// All calls task whenever it needs task i, so that no task has to be kept in
+// memory meanwhile. The tasks share one connection: either all have a Feed or
+// none, and the channel that Feed.State returns is the same for all. All calls
+// task and end from its own goroutine.
+func All[T any](ctx context.Context, e *Engine, n int, task func(i int) Task[T], end func(i int, err error)) {
+	l := newLoop(e, n, task, end)
 	defer l.close()
-	for {
-		select {
-		case <-l.ready:
-			if done, err := l.take(); done {
-				return err
-			}
-		case <-l.changed:
-			l.readState()
-			l.replan()
-		case <-l.due:
-			l.ask(ctx)
-		case a := <-l.answers:
-			if done, err := l.weigh(ctx, a); done {
-				return err
-			}
-		case <-ctx.Done():
-			return l.end(ctx.Err())
-		case <-e.Scope.Done():
-			return l.end(e.Scope.Err())
-		}
-	}
+	l.run(ctx)
 }
