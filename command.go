@@ -184,19 +184,21 @@ var errNoClient = errors.New("privicore: the command does not come from a client
 
 // watch does what Watch does, with a subscription that the caller stops.
 func (c *Command) watch(ctx context.Context, sub *realtime.Subscription, yield func(*CommandResult, error) bool) {
-	if r := c.outcome.Load(); r != nil {
-		c.yieldOutcome(ctx, r, yield)
+	if c.outcome.Load() != nil {
+		yield(c.result(ctx, nil))
 		return
 	}
 	c.openChannel()
 	feed := &commandFeed{cmd: c, sub: sub, cursor: sub.Since(c.sent.cursor)}
+	ctx, feed.seen = c.client.config.observeWait(ctx, c.Operation(), c.ID)
 	err := wait.For(ctx, c.client.waiting, c.task(feed, func(r *CommandResult) bool { return yield(r, nil) }))
-	switch {
-	case err == nil:
-		c.yieldOutcome(ctx, c.outcome.Load(), yield)
-	case !errors.Is(err, errStopped):
-		yield(nil, c.waitError(err))
+	if errors.Is(err, errStopped) {
+		feed.seen.endCommand(nil, nil)
+		return
 	}
+	r, err := c.result(ctx, err)
+	feed.seen.endCommand(c.outcome.Load(), err)
+	yield(r, err)
 }
 
 // task returns the task that waits for the outcome and stores it. It calls report
@@ -206,7 +208,7 @@ func (c *Command) task(feed *commandFeed, report func(*CommandResult) bool) wait
 		Name: c.Operation(),
 		ID:   c.ID,
 		Ask: func(ctx context.Context) (*CommandResult, time.Duration, error) {
-			return c.client.requestStatus(withoutCapture(ctx), c.ID, params{noRetry: true})
+			return feed.seen.poll(ctx, c.client, c.ID)
 		},
 		Accept: func(r *CommandResult) (bool, error) {
 			if r.Status != CommandPending {
@@ -227,13 +229,6 @@ func (c *Command) task(feed *commandFeed, report func(*CommandResult) bool) wait
 		t.Feed = feed
 	}
 	return t
-}
-
-// yieldOutcome yields the result of a command, or a CommandError if it was
-// rejected.
-func (c *Command) yieldOutcome(ctx context.Context, r *CommandResult, yield func(*CommandResult, error) bool) {
-	c.logOutcome(ctx, r)
-	yield(c.ended(r))
 }
 
 // logOutcome logs the outcome of a command.
@@ -281,6 +276,7 @@ type commandFeed struct {
 	cmd    *Command
 	sub    *realtime.Subscription
 	cursor realtime.Cursor // everything up to here was received or asked for
+	seen   *waitObservation
 }
 
 func (f *commandFeed) channel() *realtime.Channel { return f.cmd.client.channel }
@@ -418,14 +414,21 @@ func subscribeAll(cmds []*Command) map[*Client][]commandFeed {
 // calls failed for each command that ends without an outcome.
 func (c *Client) waitAll(ctx context.Context, feeds []commandFeed, failed func(*Command, error)) {
 	for i := range feeds {
-		feeds[i].cmd.openChannel()
+		cmd := feeds[i].cmd
+		cmd.openChannel()
+		_, feeds[i].seen = c.config.observeWait(ctx, cmd.Operation(), cmd.ID)
 	}
 	goOn := func(*CommandResult) bool { return true }
 	task := func(i int) wait.Task[*CommandResult] { return feeds[i].cmd.task(&feeds[i], goOn) }
 	wait.All(ctx, c.waiting, len(feeds), task, func(i int, err error) {
+		cmd := feeds[i].cmd
 		feeds[i].sub.Stop()
 		if err != nil {
-			failed(feeds[i].cmd, err)
+			failed(cmd, err)
+		}
+		if seen := feeds[i].seen; seen != nil {
+			_, err := cmd.result(seen.ctx, err)
+			seen.endCommand(cmd.outcome.Load(), err)
 		}
 	})
 }

@@ -149,6 +149,7 @@ func (p *PendingData) wait(ctx context.Context) (*wire.Announcement, error) {
 		data:        data,
 		dataCursor:  data.Since(p.sent.cursor),
 	}
+	ctx, feed.seen = c.config.observeWait(ctx, p.Operation(), p.ID)
 	err := wait.For(ctx, c.waiting, wait.Task[dataNews]{
 		Name:      p.Operation(),
 		ID:        p.ID,
@@ -162,12 +163,14 @@ func (p *PendingData) wait(ctx context.Context) (*wire.Announcement, error) {
 		NotBefore: p.notBefore,
 		Classify:  classifyAnswerLost,
 	})
-	switch {
-	case errors.Is(err, ErrRejected), errors.Is(err, ErrAnswerLost):
-		return nil, err
-	case err != nil:
-		return nil, p.waitError(err)
+	if err != nil && !errors.Is(err, ErrRejected) && !errors.Is(err, ErrAnswerLost) {
+		err = p.waitError(err)
 	}
+	if err != nil {
+		feed.seen.endCommand(feed.outcome, err)
+		return nil, err
+	}
+	feed.seen.end(CommandSucceeded, true, nil)
 	return p.found, nil
 }
 
@@ -178,7 +181,7 @@ func (p *PendingData) ask(ctx context.Context, feed *dataFeed) (dataNews, time.D
 		after, err := feed.overdue()
 		return dataNews{}, after, err
 	}
-	result, after, err := p.client.requestStatus(withoutCapture(ctx), p.ID, params{noRetry: true})
+	result, after, err := feed.seen.poll(ctx, p.client, p.ID)
 	return dataNews{result: result}, after, err
 }
 
@@ -189,8 +192,10 @@ func (p *PendingData) accept(news dataNews, feed *dataFeed) (bool, error) {
 		p.found.Take(news.message)
 		feed.heard()
 	case news.result != nil && news.result.Status == CommandRejected:
+		feed.outcome = news.result
 		return true, &CommandError{ID: p.ID, Operation: p.Operation(), Messages: news.result.Messages}
 	case news.result != nil && news.result.Status == CommandSucceeded:
+		feed.outcome = news.result
 		feed.ended.Store(true)
 		feed.heard()
 	}
@@ -213,6 +218,7 @@ type dataFeed struct {
 	gap        atomic.Bool  // a part of the announcement may have been missed
 	ended      atomic.Bool  // the command has succeeded, so the data should have been announced
 	last       atomic.Int64 // time of the last news, in Unix nanoseconds
+	outcome    *CommandResult
 }
 
 func (f *dataFeed) heard() { f.last.Store(time.Now().UnixNano()) }

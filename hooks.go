@@ -3,6 +3,7 @@ package privicore
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/privicore/privicore-go/internal/operation"
@@ -30,7 +31,7 @@ type Hooks struct {
 	// Wait is called for each wait: for the outcome of a command, for requested
 	// data, and for the result of a poll. The operation is what the command was
 	// for, or "" if the command was made by Client.Command. The id is that of the
-	// command or the poll.
+	// command or the poll. Nothing is called for a command whose outcome is known.
 	Wait func(ctx context.Context, operation, id string) (context.Context, func(WaitReport))
 }
 
@@ -129,3 +130,85 @@ func (o *observation) end(err error) {
 		end(o.report)
 	}
 }
+
+// waitObservation is what the hooks are told of one wait. A nil waitObservation
+// tells nobody.
+type waitObservation struct {
+	began  time.Time
+	ends   []func(WaitReport)
+	ctx    context.Context // with what the hooks put into it
+	polls  atomic.Int64
+	polled atomic.Pointer[CommandResult] // answer to the last poll
+}
+
+// observeWait tells the hooks that a wait begins. It returns the context that the
+// wait goes on with.
+func (c *config) observeWait(ctx context.Context, operation, id string) (context.Context, *waitObservation) {
+	if len(c.hooks) == 0 {
+		return ctx, nil
+	}
+	seen := &waitObservation{began: time.Now()}
+	for _, hooks := range c.hooks {
+		if hooks.Wait == nil {
+			continue
+		}
+		var end func(WaitReport)
+		if ctx, end = hooks.Wait(ctx, operation, id); end != nil {
+			seen.ends = append(seen.ends, end)
+		}
+	}
+	seen.ctx = ctx
+	return ctx, seen
+}
+
+// asks counts a poll.
+func (o *waitObservation) asks() {
+	if o != nil {
+		o.polls.Add(1)
+	}
+}
+
+// poll asks for the status of a command, for a wait that has its own limiter.
+func (o *waitObservation) poll(ctx context.Context, c *Client, commandID string) (*CommandResult, time.Duration, error) {
+	if o == nil {
+		return c.requestStatus(withoutCapture(ctx), commandID, params{noRetry: true})
+	}
+	o.asks()
+	ctx = contextWithValues{ctx, o.ctx}
+	result, after, err := c.requestStatus(withoutCapture(ctx), commandID, params{noRetry: true})
+	o.polled.Store(result)
+	return result, after, err
+}
+
+// endCommand tells the hooks that the wait for a command has ended, with its outcome
+// if there is one.
+func (o *waitObservation) endCommand(outcome *CommandResult, err error) {
+	switch {
+	case o == nil:
+	case outcome == nil:
+		o.end("", false, err)
+	default:
+		o.end(outcome.Status, outcome != o.polled.Load(), err)
+	}
+}
+
+// end tells the hooks that the wait has ended.
+func (o *waitObservation) end(status CommandStatus, pushed bool, err error) {
+	if o == nil {
+		return
+	}
+	report := WaitReport{Status: status, Pushed: pushed, Polls: int(o.polls.Load()), Duration: time.Since(o.began), Err: err}
+	for _, end := range o.ends {
+		end(report)
+	}
+}
+
+// contextWithValues ends with its Context and has the values of another one. WaitAll
+// asks for many commands in one context, and each has its own values.
+type contextWithValues struct {
+	context.Context
+	values context.Context
+}
+
+// Value returns what the other context has.
+func (ctx contextWithValues) Value(key any) any { return ctx.values.Value(key) }

@@ -206,11 +206,13 @@ func (s *VotingService) Watch(ctx context.Context, pollID string) iter.Seq2[*Pol
 			return
 		}
 		var last *PollStatus
+		ctx, seen := s.client.config.observeWait(ctx, operation.VotingCheckStatus.Name, pollID)
 		err := wait.For(ctx, s.client.waiting, wait.Task[*PollStatus]{
 			Name: operation.VotingCheckStatus.Name,
 			ID:   pollID,
 			Ask: func(ctx context.Context) (*PollStatus, time.Duration, error) {
 				// The wait repeats it by itself, at the rate of the limiter.
+				seen.asks()
 				p := params{path: pollID, noRetry: true}
 				status, err := value[PollStatus](ctx, s.client, operation.VotingCheckStatus, p)
 				return status, 0, err
@@ -229,8 +231,15 @@ func (s *VotingService) Watch(ctx context.Context, pollID string) iter.Seq2[*Pol
 			Backoff: pollCheckBackoff,
 			Timeout: pollTimeout,
 		})
-		if err != nil && !errors.Is(err, errStopped) {
-			yield(nil, newWaitError(pollID, operation.VotingCheckStatus.Name, err))
+		switch {
+		case err == nil:
+			seen.end(CommandSucceeded, false, nil)
+		case errors.Is(err, errStopped):
+			seen.end("", false, nil)
+		default:
+			err = newWaitError(pollID, operation.VotingCheckStatus.Name, err)
+			seen.end("", false, err)
+			yield(nil, err)
 		}
 	}
 }
