@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -22,16 +25,16 @@ import (
 
 // sandbox returns a client for an active profile on a Privicore in this
 // process, and what closes both.
-func sandbox() (*privicore.Client, func()) {
+func sandbox(opts ...privicore.Option) (*privicore.Client, func()) {
 	server, err := privicoretest.Start(privicoretest.WithProfile("alice", "correct horse"))
 	if err != nil {
 		log.Fatal(err)
 	}
-	client, err := privicore.NewClient(
+	client, err := privicore.NewClient(append([]privicore.Option{
 		privicore.WithBaseURL(server.URL),
 		privicore.WithWebSocketURL(server.WebSocketURL),
 		privicore.WithCredentials("alice", "correct horse"),
-	)
+	}, opts...)...)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -491,6 +494,46 @@ func ExampleClient_Ready() {
 	healthy(w, httptest.NewRequest(http.MethodGet, "/healthz", nil))
 	fmt.Println(w.Code, client.ChannelState())
 	// Output: 200 joined
+}
+
+// Hooks see each operation and each wait, for example to count them by name.
+func ExampleWithHooks() {
+	var mu sync.Mutex
+	counts := make(map[string]int)
+	count := func(name string) {
+		mu.Lock()
+		defer mu.Unlock()
+		counts[name]++
+	}
+	hooks := privicore.Hooks{
+		Call: func(ctx context.Context, operation string) (context.Context, func(privicore.CallReport)) {
+			return ctx, func(report privicore.CallReport) {
+				count(fmt.Sprintf("%s %d", operation, report.StatusCode))
+			}
+		},
+		Wait: func(ctx context.Context, operation, _ string) (context.Context, func(privicore.WaitReport)) {
+			return ctx, func(report privicore.WaitReport) {
+				count(fmt.Sprintf("wait %s %s", operation, report.Status))
+			}
+		},
+	}
+
+	client, stop := sandbox(privicore.WithHooks(hooks))
+	defer stop()
+	command, err := client.Device.RequestIdentifier(context.Background(), "kitchen tablet")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := command.Wait(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Println(name, counts[name])
+	}
+	// Output:
+	// Device.RequestIdentifier 202 1
+	// Profile.Authenticate 200 1
+	// wait Device.RequestIdentifier succeeded 1
 }
 
 // A profile becomes active with a public key.
