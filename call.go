@@ -181,7 +181,7 @@ func (r *request) redact(text string) string { return r.redactor()(text) }
 
 // redactor returns a function that removes the secrets of r from a text.
 func (r *request) redactor() func(string) string {
-	secrets := []string{r.token, r.refused, r.raw.Reveal()}
+	secrets := []string{r.token, r.refused, r.raw.Reveal(), wire.Auth(r.URL)}
 	if r.basic != nil {
 		secrets = append(secrets, r.basic.secrets()...)
 	}
@@ -271,7 +271,7 @@ func (r *request) authorize(token string) {
 
 // exchange sends r and returns the answer, which may have any status.
 func (c *Client) exchange(ctx context.Context, r *request) (*Response, error) {
-	sent := sentCall{op: r.op}
+	sent := sentCall{op: r.op, secrets: r.secretsOfOutcome()}
 	if r.op.Auth == operation.Token && r.op.Answer != operation.Value {
 		// The channel has to be joined before the command is sent, or its
 		// outcome could be missed.

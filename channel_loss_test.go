@@ -13,6 +13,7 @@ import (
 
 	"github.com/privicore/privicore-go"
 	"github.com/privicore/privicore-go/internal/proxytest"
+	"github.com/privicore/privicore-go/privicoretest"
 )
 
 const backLine = `msg="privicore: WebSocket channel is back"`
@@ -120,20 +121,19 @@ func TestPushThatComesJustAfterThePoll(t *testing.T) {
 		t.Run(fmt.Sprint(test.after), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := newChannelBackend(t)
+				b := newChannelBackend(t, privicore.WithPollRate(100))
 				pushes := 0
 				b.poll = func(id string) *http.Response {
 					pushes++
-					time.AfterFunc(test.after, func() {
-						b.Push(proxytest.Ack(id, 1)) // a report of progress is no outcome
-						b.Push(proxytest.Ack(id, 2))
-					})
+					time.AfterFunc(test.after, func() { b.Push(proxytest.Ack(id, 2)) })
 					resp, _ := reply(200, `["device.removed"]`)
 					return resp
 				}
-				ended := make([]<-chan error, 4)
+				ended := make([]<-chan error, 50)
 				for i := range ended {
-					ended[i] = waitAside(t.Context(), b.remove())
+					cmd := b.remove()
+					ended[i] = waitAside(t.Context(), cmd)
+					b.Push(proxytest.Ack(cmd.ID, 1)) // a report of progress is no outcome
 				}
 				start := time.Now()
 				for _, e := range ended {
@@ -146,6 +146,27 @@ func TestPushThatComesJustAfterThePoll(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An announcement that is overdue is not asked for. It takes no turn of the polls.
+func TestOverdueAnnouncementTakesNoTurn(t *testing.T) {
+	t.Parallel()
+	bubbled(t, func(t *testing.T, c *privicore.Client, s *privicoretest.Server) {
+		token, err := c.DataToken.Store(t.Context(), smallPayload(t))
+		require.NoError(t, err)
+		seldom, err := c.Clone(privicore.WithPollRate(1.0 / 60))
+		require.NoError(t, err)
+		defer func() { assert.NoError(t, seldom.Close()) }()
+		s.Next("DataToken.Request", privicoretest.Fault{Latency: 50 * time.Millisecond})
+		pending, err := seldom.DataToken.Request(t.Context(), token)
+		require.NoError(t, err)
+		s.DropConnections()
+		start := time.Now()
+		_, err = pending.Result(t.Context())
+		require.ErrorIs(t, err, privicore.ErrAnswerLost)
+		assert.Less(t, time.Since(start), 30*time.Second)
+		assert.Equal(t, 1, s.Calls("Utility.RequestStatus"))
+	})
 }
 
 // Commands that never end must not hide the outcomes of the others, also if

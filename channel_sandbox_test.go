@@ -403,3 +403,16 @@ func TestTenThousandWaits(t *testing.T) {
 	assert.Equal(t, 1, s.Joins())
 	assert.Zero(t, s.Calls(statusOperation))
 }
+
+// A command that was waited for can be waited for again by its id.
+func TestSecondWaitByID(t *testing.T) {
+	t.Parallel()
+	inBothDialects(t, func(t *testing.T, c *privicore.Client, _ *privicoretest.Server) {
+		cmd, err := c.Device.RequestIdentifier(t.Context(), "tablet")
+		require.NoError(t, err)
+		done(t, cmd.Command, nil)
+		began := time.Now()
+		done(t, c.Command(cmd.ID), nil)
+		assert.Less(t, time.Since(began), time.Second)
+	})
+}

@@ -36,6 +36,8 @@ type channelBackend struct {
 	log    lockedBuffer
 	unwell atomic.Bool // nobody can authenticate
 	hung   atomic.Bool // handshakes are not answered, nor is authenticating
+	// tokenSuffix ends each token. It has to be set before the first call.
+	tokenSuffix string
 
 	mu     sync.Mutex
 	status map[string]string // of commands, as /request-status tells it
@@ -77,8 +79,8 @@ func (b *channelBackend) call(r *http.Request) (*http.Response, error) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.tokens++
-		return reply(200, fmt.Sprintf(`{"authorizationToken":"T-%d","expiresAt":"%s"}`,
-			b.tokens, time.Now().Add(time.Hour).Format(time.RFC3339)))
+		return reply(200, fmt.Sprintf(`{"authorizationToken":"T-%d%s","expiresAt":"%s"}`,
+			b.tokens, b.tokenSuffix, time.Now().Add(time.Hour).Format(time.RFC3339)))
 	}
 	b.mu.Lock()
 	id := fmt.Sprintf("01973590-11aa-7c3e-8f00-%012d", len(b.status))

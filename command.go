@@ -67,7 +67,7 @@ type CommandResult struct {
 	ID     string
 	Status CommandStatus
 	// Messages is what the server says about the command, usually keys such as
-	// "profile.profile_registered".
+	// "profile.profile_registered". Secrets that were sent are taken out.
 	Messages []string
 	// Body is the JSON that the messages were taken from. It may be of any
 	// type, or nil.
@@ -114,21 +114,27 @@ func (c *Command) Status(ctx context.Context) (*CommandResult, error) {
 		return r, nil
 	}
 	r, _, err := c.client.requestStatus(ctx, c.ID, params{})
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	return c.redacted(r), nil
 }
 
 // Wait waits until the command has ended, and returns its result. With a
 // WebSocket URL it opens the channel, and the server pushes the outcome. Without
 // one, or while the channel is down, Wait polls: first after a tenth of a second,
 // later every 3 seconds. While the channel is joined, Wait polls only after
-// WithFallbackPoll, in case an outcome was lost.
+// WithFallbackPoll, in case an outcome was lost. If polls bring two outcomes that
+// the channel should have brought, the channel reconnects, and Wait polls as if it
+// were down until the channel delivers again.
 //
 // If the command was rejected, the error is a *CommandError with the reasons. If
 // c does not come from a client or its id cannot be one, nothing is sent. Any
 // other error is a *WaitError, and the command may still be running. These end a
 // wait at once:
 //
-//   - ctx ends. The error matches ctx.Err().
+//   - ctx ends. The error matches ctx.Err(). WaitError.LastPoll has the failure of
+//     the last poll.
 //   - The client is closed. The error matches ErrClosed.
 //
 // These end a wait only while the server cannot be relied on to push the outcome,
@@ -140,9 +146,12 @@ func (c *Command) Status(ctx context.Context) (*CommandResult, error) {
 //   - The server answers that the id cannot be one. The error matches
 //     ErrValidation.
 //   - The server cannot be reached or fails, for as long as WithMaxOutage allows
-//     and 10 polls in a row.
+//     (3 minutes by default) and 10 polls in a row. Polls in a row that fail in
+//     different ways count together.
 //   - The client has no WebSocket URL, and the server asks for a pause that ends
 //     after the deadline of ctx. After a 429 the error matches ErrRateLimited.
+//
+// No other answer ends a wait. A 429 never counts as a failure.
 func (c *Command) Wait(ctx context.Context) (*CommandResult, error) {
 	var last *CommandResult
 	for result, err := range c.Watch(ctx) {
@@ -211,6 +220,8 @@ func (c *Command) task(feed *commandFeed, report func(*CommandResult) bool) wait
 			return feed.seen.poll(ctx, c.client, c.ID)
 		},
 		Accept: func(r *CommandResult) (bool, error) {
+			feed.seen.takes(r)
+			r = c.redacted(r)
 			if r.Status != CommandPending {
 				c.outcome.Store(r)
 				return true, nil

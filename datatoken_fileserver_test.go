@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/privicore/privicore-go"
+	"github.com/privicore/privicore-go/privicoretest"
 )
 
 // An address without a scheme has the one of the REST URL. Plain http to another
@@ -239,5 +240,24 @@ func TestUploadStalls(t *testing.T) {
 		assert.Less(t, time.Since(started), time.Minute)
 		assert.Zero(t, failed.Meta)
 		assert.True(t, failed.Repeatable())
+	})
+}
+
+// A page of a proxy is no answer of the upload server, whatever its status.
+func TestUploadAnsweredByAPage(t *testing.T) {
+	t.Parallel()
+	bubbled(t, func(t *testing.T, c *privicore.Client, s *privicoretest.Server) {
+		pending, err := c.DataToken.Reserve(t.Context(), privicore.ReserveRequest{Context: "x"})
+		require.NoError(t, err)
+		temporary, err := pending.Result(t.Context())
+		require.NoError(t, err)
+		s.Next("DataToken.Upload", privicoretest.Fault{
+			Status: 200, Header: http.Header{"Content-Type": {"text/html"}}, Body: "\n<html><body>Sign in</body></html>",
+		})
+		err = c.DataToken.Upload(t.Context(), temporary.Stream, strings.NewReader("ciphertext"))
+		require.ErrorIs(t, err, privicore.ErrUnexpectedAnswer)
+		require.ErrorIs(t, err, privicore.ErrAmbiguous)
+		require.ErrorContains(t, err, "page")
+		require.NoError(t, c.DataToken.Upload(t.Context(), temporary.Stream, strings.NewReader("ciphertext")), "the stream was not used up")
 	})
 }

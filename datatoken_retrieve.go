@@ -36,8 +36,12 @@ type PendingData struct {
 	*Command
 	RequestID string // id under which the data will be announced
 
-	found *wire.Announcement // what was received so far; a pointer, so that fmt does not show it
+	found *received
 }
+
+// received is what a PendingData has received so far. It is a pointer in a struct,
+// because some verbs of fmt print what a single pointer leads to.
+type received struct{ *wire.Announcement }
 
 // Ciphertext is the data behind a token, as it was stored.
 type Ciphertext struct {
@@ -135,10 +139,10 @@ func (p *PendingData) wait(ctx context.Context) (*wire.Announcement, error) {
 		return nil, err
 	}
 	if p.found == nil {
-		p.found = new(wire.Announcement)
+		p.found = &received{new(wire.Announcement)}
 	}
 	if p.found.Complete() {
-		return p.found, nil
+		return p.found.Announcement, nil
 	}
 	p.openChannel()
 	command, data := c.channel.SubscribeData(p.ID, p.RequestID)
@@ -148,6 +152,13 @@ func (p *PendingData) wait(ctx context.Context) (*wire.Announcement, error) {
 		commandFeed: commandFeed{cmd: p.Command, sub: command, cursor: command.Since(p.sent.cursor)},
 		data:        data,
 		dataCursor:  data.Since(p.sent.cursor),
+	}
+	if known := p.outcome.Load(); known != nil {
+		if _, err := p.ended(known); err != nil {
+			return nil, err
+		}
+		feed.ended.Store(true)
+		feed.heard()
 	}
 	ctx, feed.seen = c.config.observeWait(ctx, p.Operation(), p.ID)
 	err := wait.For(ctx, c.waiting, wait.Task[dataNews]{
@@ -167,11 +178,11 @@ func (p *PendingData) wait(ctx context.Context) (*wire.Announcement, error) {
 		err = p.waitError(err)
 	}
 	if err != nil {
-		feed.seen.endCommand(feed.outcome, err)
+		feed.seen.endCommand(p.outcome.Load(), err)
 		return nil, err
 	}
 	feed.seen.end(CommandSucceeded, true, nil)
-	return p.found, nil
+	return p.found.Announcement, nil
 }
 
 // ask polls the command. Once the command has succeeded a poll tells nothing more:
@@ -191,11 +202,13 @@ func (p *PendingData) accept(news dataNews, feed *dataFeed) (bool, error) {
 	case news.message != nil:
 		p.found.Take(news.message)
 		feed.heard()
-	case news.result != nil && news.result.Status == CommandRejected:
-		feed.outcome = news.result
-		return true, &CommandError{ID: p.ID, Operation: p.Operation(), Messages: news.result.Messages}
-	case news.result != nil && news.result.Status == CommandSucceeded:
-		feed.outcome = news.result
+	case news.result != nil && news.result.Status != CommandPending:
+		feed.seen.takes(news.result)
+		outcome := p.redacted(news.result)
+		p.outcome.Store(outcome)
+		if _, err := p.ended(outcome); err != nil {
+			return true, err
+		}
 		feed.ended.Store(true)
 		feed.heard()
 	}
@@ -218,7 +231,6 @@ type dataFeed struct {
 	gap        atomic.Bool  // a part of the announcement may have been missed
 	ended      atomic.Bool  // the command has succeeded, so the data should have been announced
 	last       atomic.Int64 // time of the last news, in Unix nanoseconds
-	outcome    *CommandResult
 }
 
 func (f *dataFeed) heard() { f.last.Store(time.Now().UnixNano()) }

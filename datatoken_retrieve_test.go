@@ -595,3 +595,40 @@ func gate(t *testing.T, c *privicore.Client) {
 	}
 	require.Fail(t, "no template gates the retrieval of data")
 }
+
+// Wait knows the outcome that Result learned, and Result the one that Wait did.
+func TestPendingDataSharesItsOutcome(t *testing.T) {
+	t.Parallel()
+	for _, rejected := range []bool{false, true} {
+		for _, waitFirst := range []bool{false, true} {
+			inBubble(t, func(t *testing.T, r *rig) {
+				token := r.store(t, newAge(t), noise(small))
+				if rejected {
+					r.Next("DataToken.Request", privicoretest.Fault{Reject: []string{"no"}})
+				}
+				pending, err := r.client.DataToken.Request(t.Context(), token)
+				require.NoError(t, err)
+				result := func() error {
+					data, err := pending.Result(t.Context())
+					if err == nil {
+						err = data.Close()
+					}
+					return err
+				}
+				outcome := func() error {
+					_, err := pending.Wait(t.Context())
+					return err
+				}
+				first, second := result, outcome
+				if waitFirst {
+					first, second = outcome, result
+				}
+				began := time.Now()
+				for _, do := range []func() error{first, second} {
+					assert.Equal(t, rejected, errors.Is(do(), privicore.ErrRejected))
+				}
+				assert.Less(t, time.Since(began), time.Second)
+			})
+		}
+	}
+}

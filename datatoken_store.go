@@ -249,6 +249,10 @@ func (c *Client) uploadOnce(ctx context.Context, r *request, body io.Reader, len
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return newAPIError(r, resp)
 	}
+	if page := bytes.TrimSpace(resp.Body); len(page) > 0 && page[0] == '<' {
+		// A proxy answered. The data may not have arrived.
+		return unreadable(r, resp, wire.Describe(page, nil))
+	}
 	return nil
 }
 

@@ -139,6 +139,7 @@ type waitObservation struct {
 	ctx    context.Context // with what the hooks put into it
 	polls  atomic.Int64
 	polled atomic.Pointer[CommandResult] // answer to the last poll
+	pushed bool                          // the last result that was taken in was pushed
 }
 
 // observeWait tells the hooks that a wait begins. It returns the context that the
@@ -180,6 +181,13 @@ func (o *waitObservation) poll(ctx context.Context, c *Client, commandID string)
 	return result, after, err
 }
 
+// takes notes where a result came from that the wait takes in.
+func (o *waitObservation) takes(r *CommandResult) {
+	if o != nil {
+		o.pushed = r != o.polled.Load()
+	}
+}
+
 // endCommand tells the hooks that the wait for a command has ended, with its outcome
 // if there is one.
 func (o *waitObservation) endCommand(outcome *CommandResult, err error) {
@@ -188,7 +196,7 @@ func (o *waitObservation) endCommand(outcome *CommandResult, err error) {
 	case outcome == nil:
 		o.end("", false, err)
 	default:
-		o.end(outcome.Status, outcome != o.polled.Load(), err)
+		o.end(outcome.Status, o.pushed, err)
 	}
 }
 

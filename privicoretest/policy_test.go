@@ -104,7 +104,7 @@ func TestPolicyLife(t *testing.T) {
 		assert.Equal(t, 404, c.post("/policy/"+verb, "policyId", "x").status, verb)
 		assert.Equal(t, 422, c.post("/policy/"+verb).status, verb)
 	}
-	s.Next("Policy.Activate", privicoretest.Fault{Latency: 20 * time.Millisecond})
+	s.Next("Policy.Activate", privicoretest.Fault{Latency: time.Second}) // the removal has to be sooner
 	late := c.post("/policy/activate", "policyId", id)
 	assert.Equal(t, `["policy.policy_deleted"]`, run("delete"))
 	assert.Equal(t, `["rejected","policy.not_found"]`, c.outcome(late))

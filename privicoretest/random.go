@@ -226,7 +226,7 @@ type random struct {
 func (f *random) dice(what string, n int) *rand.Rand {
 	hash := fnv.New64a()
 	hash.Write([]byte(what))
-	return rand.New(rand.NewPCG(f.seed^hash.Sum64(), uint64(n)))
+	return rand.New(rand.NewPCG(f.seed^hash.Sum64(), uint64(n))) //nolint:gosec // the same seed has to give the same faults
 }
 
 // mishap is what a call meets. It is a Fault, and what only random faults do.
@@ -267,6 +267,14 @@ func (f *random) drawCall(m *mishap, op *operation.Operation, dice *rand.Rand) {
 		if op == operation.ProfileAuthenticate {
 			m.Fault = authenticationFault()
 		}
+	default:
+		m.drawAnswer(k, dice)
+	}
+}
+
+// drawAnswer draws the answer that replaces the call's own.
+func (m *mishap) drawAnswer(k kind, dice *rand.Rand) {
+	switch k {
 	case clientError:
 		m.Fault, m.quotes = clientFault(dice), true
 	case serverError:
@@ -285,7 +293,7 @@ func (f *random) drawCommand(m *mishap, dice *rand.Rand) {
 	m.command = f.rates.draw(commandGroup, dice)
 	switch m.command {
 	case idShape:
-		m.IDShape = HeaderID + IDShape(dice.IntN(int(ObjectID)))
+		m.IDShape = pick(dice, HeaderID, StringID, ArrayID, ObjectID)
 	case noID:
 		m.NoID = true
 	case ackEarly:

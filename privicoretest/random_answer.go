@@ -24,6 +24,7 @@ func clientFault(dice *rand.Rand) Fault {
 		`"request.refused"`,
 		`{"message":"The request was refused."}`,
 		`["The value {body} was refused."]`,
+		`{"message":"The token {token} may not send {body}."}`,
 		"refused",
 	)}
 }

@@ -111,31 +111,36 @@ func (c character) appendBackslash(ends []int, text string, at int) []int {
 			ends = append(ends, end)
 		}
 	}
-	if start == len(text) {
-		return ends
-	}
 	if strings.HasPrefix(text[start:], c.raw) {
 		ends = append(ends, start+len(c.raw))
 	}
-	switch letter := text[start]; letter {
-	case 'u':
-		if end := c.utf16End(text, at); end > 0 {
-			ends = append(ends, end)
-		}
-	case 'U':
-		if isHex(text, start+1, 8, uint64(c.r)) {
-			ends = append(ends, start+9)
-		}
-	case 'x':
-		if end := c.bytesEnd(text, at); end > 0 {
-			ends = append(ends, end)
-		}
-	default:
-		if r, ok := letters[letter]; ok && r == c.r {
-			ends = append(ends, start+1)
-		}
+	if end := c.escapeEnd(text, at, start); end > 0 {
+		ends = append(ends, end)
 	}
 	return ends
+}
+
+// escapeEnd returns where the escape ends whose backslashes begin at text[at] and end
+// at text[start]. It returns 0 if the escape stands for another character.
+func (c character) escapeEnd(text string, at, start int) int {
+	if start == len(text) {
+		return 0
+	}
+	switch letter := text[start]; letter {
+	case 'u':
+		return c.utf16End(text, at)
+	case 'U':
+		if isHex(text, start+1, 8, int64(c.r)) {
+			return start + 9
+		}
+	case 'x':
+		return c.bytesEnd(text, at)
+	default:
+		if r, ok := letters[letter]; ok && r == c.r {
+			return start + 1
+		}
+	}
+	return 0
 }
 
 // utf16End returns the end of \u00e9, or of \ud83d\ude00. It returns 0 if text[at:]
@@ -143,7 +148,7 @@ func (c character) appendBackslash(ends []int, text string, at int) []int {
 func (c character) utf16End(text string, at int) int {
 	for _, unit := range utf16.AppendRune(nil, c.r) {
 		start := skipBackslashes(text, at)
-		if start == at || !strings.HasPrefix(text[start:], "u") || !isHex(text, start+1, 4, uint64(unit)) {
+		if start == at || !strings.HasPrefix(text[start:], "u") || !isHex(text, start+1, 4, int64(unit)) {
 			return 0
 		}
 		at = start + 5
@@ -156,7 +161,7 @@ func (c character) utf16End(text string, at int) int {
 func (c character) bytesEnd(text string, at int) int {
 	for _, b := range []byte(c.raw) {
 		start := skipBackslashes(text, at)
-		if start == at || !strings.HasPrefix(text[start:], "x") || !isHex(text, start+1, 2, uint64(b)) {
+		if start == at || !strings.HasPrefix(text[start:], "x") || !isHex(text, start+1, 2, int64(b)) {
 			return 0
 		}
 		at = start + 3
@@ -174,7 +179,7 @@ func (c character) appendPercent(ends []int, text string, at int) []int {
 		}
 		at++
 		for range maxNesting {
-			if isHex(text, at, 2, uint64(b)) {
+			if isHex(text, at, 2, int64(b)) {
 				if !last {
 					break
 				}
@@ -185,7 +190,7 @@ func (c character) appendPercent(ends []int, text string, at int) []int {
 			}
 			at += 2
 		}
-		if last || !isHex(text, at, 2, uint64(b)) {
+		if last || !isHex(text, at, 2, int64(b)) {
 			return ends
 		}
 		at += 2
@@ -229,8 +234,8 @@ func isEntity(name string, r rune) bool {
 	if number != "" && (number[0] == 'x' || number[0] == 'X') {
 		number, base = number[1:], 16
 	}
-	code, err := strconv.ParseUint(number, base, 32)
-	return err == nil && code == uint64(r)
+	code, err := strconv.ParseInt(number, base, 32)
+	return err == nil && code == int64(r)
 }
 
 // skipBackslashes returns the end of the backslashes at text[at].
@@ -243,10 +248,10 @@ func skipBackslashes(text string, at int) int {
 
 // isHex reports whether text[at:] begins with a number of so many hexadecimal
 // digits, in either case, that has the given value.
-func isHex(text string, at, digits int, value uint64) bool {
-	if at+digits > len(text) {
+func isHex(text string, at, digits int, value int64) bool {
+	if at+digits > len(text) || text[at] == '+' {
 		return false
 	}
-	got, err := strconv.ParseUint(text[at:at+digits], 16, 32)
+	got, err := strconv.ParseInt(text[at:at+digits], 16, 64)
 	return err == nil && got == value
 }

@@ -3,8 +3,8 @@ package storm
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/privicore/privicore-go"
@@ -46,28 +46,45 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// closing closes clients in the middle of what they do.
-func (w *worker) closing(ctx context.Context, t *testing.T, server *privicoretest.Server) {
+// closing closes clients in the middle of what they do. If server is not nil, the
+// commands that they wait for last longer than the storm.
+func (w *worker) closing(ctx context.Context, server *privicoretest.Server) {
 	for n := 2; ctx.Err() == nil; n++ {
 		opts := []privicore.Option{privicore.WithWebSocketURL(w.rig.addr.WebSocketURL)}
 		if n%3 == 0 {
 			opts = nil
 		}
-		w.closeOne(ctx, w.crew.client(t, true, opts...), server, n)
+		c, err := w.rig.newClient(w.crew.profile, true, opts...)
+		if !w.judge(ctx, "NewClient", err) {
+			return
+		}
+		w.closeOne(ctx, c, server, n)
 		pause(ctx, 100*time.Millisecond)
 	}
 }
 
-// closeOne closes a client whose waits and calls are in progress. The commands it
-// waits for end in an hour.
-func (w *worker) closeOne(ctx context.Context, c *privicore.Client, server *privicoretest.Server, n int) {
+// lasting begins a command that ends in an hour if server is not nil.
+func (w *worker) lasting(ctx context.Context, c *privicore.Client, server *privicoretest.Server, n int) (*privicore.Command, error) {
+	if server == nil {
+		pending, err := c.Device.RequestIdentifier(ctx, w.unique("device"))
+		if err != nil {
+			return nil, err
+		}
+		return pending.Command, nil
+	}
 	const operation = "VerifiedAuthenticator.SetQuorumSize"
 	server.Next(operation, privicoretest.Fault{Latency: time.Hour})
 	cmd, err := c.VerifiedAuthenticator.SetQuorumSize(ctx, n)
-	w.ledger.made(key{operation, itoa(n)}, 0, 1)
+	w.ledger.made(key{operation, strconv.Itoa(n)}, 0, 1)
+	return cmd, err
+}
+
+// closeOne closes a client whose waits and calls are in progress.
+func (w *worker) closeOne(ctx context.Context, c *privicore.Client, server *privicoretest.Server, n int) {
+	cmd, err := w.lasting(ctx, c, server, n)
 	var running sync.WaitGroup
 	ended := make(chan error, 8)
-	if w.judge(ctx, operation, err) {
+	if w.judge(ctx, "a command of a client that is closed", err) {
 		running.Go(func() { _, err := cmd.Wait(ctx); ended <- err })
 		running.Go(func() { _, err := privicore.WaitAll(ctx, cmd); ended <- err })
 		running.Go(func() { _, err := c.Command(cmd.ID).Wait(ctx); ended <- err })
@@ -93,7 +110,7 @@ func (w *worker) closeOne(ctx context.Context, c *privicore.Client, server *priv
 	}
 	close(ended)
 	for err := range ended {
-		w.endedByClose(ctx, err)
+		w.endedByClose(ctx, err, server == nil)
 	}
 }
 
@@ -108,8 +125,12 @@ func (w *worker) afterClose(ctx context.Context, c *privicore.Client) {
 	w.rig.secrets.scanError("after Close", err)
 }
 
-// endedByClose checks the error of a wait that Close has ended.
-func (w *worker) endedByClose(ctx context.Context, err error) {
+// endedByClose checks the error of a wait that Close has ended. The command may
+// have ended before if mayEnd is set.
+func (w *worker) endedByClose(ctx context.Context, err error, mayEnd bool) {
+	if mayEnd && (err == nil || errors.Is(err, privicore.ErrRejected)) {
+		return
+	}
 	w.rig.secrets.scanError("a wait that Close ended", err)
 	switch {
 	case errors.Is(err, privicore.ErrClosed):

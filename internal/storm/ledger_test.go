@@ -16,6 +16,7 @@ import (
 // It also collects the violations of all invariants.
 type ledger struct {
 	forget bool // keeps no calls, for a storm without a comparison
+	terse  bool // polls bring no message with a success
 
 	mu       sync.Mutex
 	calls    map[key]*bounds
@@ -37,6 +38,7 @@ type bounds struct{ least, most int }
 type reported struct {
 	outcome  privicoretest.Outcome
 	messages []string
+	unsaid   bool // nothing was reported but that it succeeded
 }
 
 func newLedger() *ledger {
@@ -57,7 +59,7 @@ var identifying = map[string]string{
 	"Device.Approve":                 "deviceIdentifier",
 	"Device.Reject":                  "deviceIdentifier",
 	"Device.Remove":                  "deviceIdentifier",
-	"Device.ConfigureMeta":           "deviceIdentifier",
+	"Device.ConfigureMeta":           "name",
 	"Storage.Register":               "deviceIdentifier",
 	"Storage.Synchronize":            "deviceIdentifier",
 	"Storage.Remove":                 "deviceIdentifier",
@@ -124,11 +126,16 @@ func (l *ledger) accepted(id string, k key) {
 
 // ended records the outcome of a command as it was reported.
 func (l *ledger) ended(r *privicore.CommandResult) {
-	l.report(r.ID, reported{privicoretest.Succeeded, r.Messages})
+	l.report(r.ID, reported{outcome: privicoretest.Succeeded, messages: r.Messages})
+}
+
+// succeeded records that a command has succeeded, of which nothing else was told.
+func (l *ledger) succeeded(id string) {
+	l.report(id, reported{outcome: privicoretest.Succeeded, unsaid: true})
 }
 
 func (l *ledger) rejected(e *privicore.CommandError) {
-	l.report(e.ID, reported{privicoretest.Rejected, e.Messages})
+	l.report(e.ID, reported{outcome: privicoretest.Rejected, messages: e.Messages})
 }
 
 func (l *ledger) report(id string, r reported) {
@@ -141,10 +148,12 @@ func (l *ledger) report(id string, r reported) {
 }
 
 // count counts something for the summary.
-func (l *ledger) count(what string) {
+func (l *ledger) count(what string) { l.add(what, 1) }
+
+func (l *ledger) add(what string, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.counts[what]++
+	l.counts[what] += n
 }
 
 // violated records that an invariant is broken.
@@ -152,6 +161,13 @@ func (l *ledger) violated(invariant, format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.broken[invariant] = append(l.broken[invariant], fmt.Sprintf(format, args...))
+}
+
+// isBroken reports whether an invariant is broken.
+func (l *ledger) isBroken() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.broken) > 0
 }
 
 // compare compares the ledger with the requests that the server has received.
@@ -207,15 +223,15 @@ func (l *ledger) compareOutcome(id string, r reported, truth *privicoretest.Requ
 		l.violated(invariant, "command %s is not known", id)
 	case truth.Outcome != r.outcome:
 		l.violated(invariant, "%s %s: reported %s %q, is %s %q", truth.Operation, id, r.outcome, r.messages, truth.Outcome, truth.Messages)
-	case !sameMessages(r, truth.Messages):
+	case !l.sameMessages(r, truth.Messages):
 		l.violated(invariant, "%s %s: reported %q, is %q", truth.Operation, id, r.messages, truth.Messages)
 	}
 }
 
 // sameMessages compares messages without the words that only polls have.
-func sameMessages(r reported, truth []string) bool {
+func (l *ledger) sameMessages(r reported, truth []string) bool {
 	got := slices.DeleteFunc(slices.Clone(r.messages), func(m string) bool { return m == "rejected" || m == "succeeded" })
-	return slices.Equal(got, truth) || r.outcome == privicoretest.Succeeded && len(got) == 0
+	return slices.Equal(got, truth) || r.unsaid || l.terse && len(got) == 0
 }
 
 // summary returns the counts and the violations as a text. It reports whether

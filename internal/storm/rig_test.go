@@ -2,6 +2,7 @@ package storm
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"log"
 	"net"
@@ -35,9 +36,9 @@ type path struct {
 type rig struct {
 	path    path
 	addr    addresses
-	base    string // URL of REST
-	tls     *tls.Config
-	proxy   *url.URL // nil if there is none
+	base    string         // URL of REST
+	trust   *x509.CertPool // nil without TLS
+	proxy   *url.URL       // nil if there is none
 	ledger  *ledger
 	secrets *secrets
 
@@ -55,12 +56,12 @@ const profiles = 3
 func username(i int) string { return "alice " + strconv.Itoa(i) }
 
 // stall is the stall timeout of the clients.
-const stall = time.Second
+const stall = 2 * time.Second
 
 // serverOptions are the options of a server for a storm.
 func serverOptions(p path) []privicoretest.Option {
 	opts := []privicoretest.Option{
-		privicoretest.WithLatency(5 * time.Millisecond),
+		privicoretest.WithLatency(20 * time.Millisecond),
 		privicoretest.WithStatusLimit(0, 0),
 		privicoretest.WithDialect(p.dialect),
 		privicoretest.WithTokenLifetime(10 * time.Minute),
@@ -75,8 +76,9 @@ func serverOptions(p path) []privicoretest.Option {
 	return opts
 }
 
-func newRig(t *testing.T, p path, s addresses, trust *tls.Config, l *ledger) *rig {
-	r := &rig{path: p, addr: s, base: s.URL, tls: trust, ledger: l, secrets: newSecrets(l)}
+func newRig(t *testing.T, p path, s addresses, trust *x509.CertPool, l *ledger) *rig {
+	r := &rig{path: p, addr: s, base: s.URL, trust: trust, ledger: l, secrets: newSecrets(l)}
+	t.Cleanup(r.closeIdle)
 	if p.redirects {
 		front := httptest.NewServer(redirecting(t, s.URL))
 		t.Cleanup(front.Close)
@@ -96,7 +98,9 @@ func newRig(t *testing.T, p path, s addresses, trust *tls.Config, l *ledger) *ri
 // is sent to another origin.
 func (r *rig) transport() *http.Transport {
 	t := privicore.NewTransport()
-	t.TLSClientConfig = r.tls
+	if r.trust != nil {
+		t.TLSClientConfig = &tls.Config{RootCAs: r.trust, MinVersion: tls.VersionTLS12}
+	}
 	// net/http asks for the proxy of every request, and nothing else sees each of
 	// them without being in their way.
 	t.Proxy = func(req *http.Request) (*url.URL, error) {
@@ -108,28 +112,34 @@ func (r *rig) transport() *http.Transport {
 	return t
 }
 
-// client returns a client of a profile. Its connections are in a pool of its own
-// or of the test.
+// client returns a client of a profile that is closed by the end of the test.
 func (r *rig) client(t *testing.T, profile string, ownPool bool, opts ...privicore.Option) *privicore.Client {
+	c, err := r.newClient(profile, ownPool, opts...)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, c.Close()) })
+	return c
+}
+
+// newClient returns a client of a profile. Its connections are in a pool of its
+// own or of the test.
+func (r *rig) newClient(profile string, ownPool bool, opts ...privicore.Option) (*privicore.Client, error) {
 	base := []privicore.Option{
 		privicore.WithBaseURL(r.base),
 		privicore.WithCredentials(profile, password),
 		privicore.WithLogger(r.secrets.logger()),
 		privicore.WithStallTimeout(stall),
 		privicore.WithPollRate(200),
+		// Each client buffers the outcomes that others of its profile wait for.
+		privicore.WithOutcomeBuffer(2000, 20*time.Second),
 	}
 	if !ownPool || r.path.tls || r.path.proxied {
 		transport := r.transport()
 		r.mu.Lock()
 		r.transports = append(r.transports, transport)
 		r.mu.Unlock()
-		t.Cleanup(transport.CloseIdleConnections)
 		base = append(base, privicore.WithHTTPClient(&http.Client{Transport: transport}))
 	}
-	c, err := privicore.NewClient(append(base, opts...)...)
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, c.Close()) })
-	return c
+	return privicore.NewClient(append(base, opts...)...)
 }
 
 // closeIdle closes the connections that the transports keep.

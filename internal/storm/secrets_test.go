@@ -23,6 +23,9 @@ const (
 // identifier looks like that.
 var serverSecret = regexp.MustCompile(`[A-Z2-7]{26}`)
 
+// enough is how many secrets a storm looks for that keeps nothing.
+const enough = 100
+
 // secrets looks for secrets in texts.
 type secrets struct {
 	ledger *ledger
@@ -47,6 +50,9 @@ func newSecrets(l *ledger) *secrets {
 func (s *secrets) plant(secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ledger.forget && len(s.planted) > enough {
+		return
+	}
 	s.planted = append(s.planted, secret)
 }
 

@@ -31,12 +31,13 @@ func (w *worker) application(ctx context.Context, c *privicore.Client) {
 	w.rig.secrets.scanValue("a configuration", app)
 
 	nonce := w.unique("nonce")
-	requested, err := c.OAuth.RequestAuthorizationCode(ctx, privicore.AuthorizationRequest{
-		ClientID: app.ClientID, Scopes: []string{"read"}, Nonce: nonce,
-	})
+	request := privicore.AuthorizationRequest{ClientID: app.ClientID, Scopes: []string{"read"}, Nonce: nonce}
+	requested, err := c.OAuth.RequestAuthorizationCode(ctx, request)
 	if !w.valued(ctx, "OAuth.RequestAuthorizationCode", nonce, err) {
 		return
 	}
+	_, err = c.OAuth.RequestAuthorizationCode(ctx, request) // a used nonce is refused
+	w.valued(ctx, "OAuth.RequestAuthorizationCode", nonce, err)
 	code, err := requested.Result(ctx, app.ClientSecret)
 	if !w.judge(ctx, "OAuth.TakeAuthorizationCode", err) {
 		return
@@ -144,16 +145,22 @@ func (w *worker) reads(ctx context.Context, c *privicore.Client) {
 	if expires, err := c.Profile.TokenExpiry(ctx); w.judge(ctx, "Profile.TokenExpiry", err) && expires.IsZero() {
 		w.ledger.violated("every value is true", "a token never expires")
 	}
-	_, err := c.Device.List(ctx)
-	w.judge(ctx, "Device.List", err)
-	_, err = c.Storage.List(ctx)
+	_, err := c.Storage.List(ctx)
 	w.judge(ctx, "Storage.List", err)
-	_, err = c.OAuth.List(ctx)
-	w.judge(ctx, "OAuth.List", err)
+	if !w.ledger.forget { // in a soak these lists would become all that is read
+		_, err = c.Device.List(ctx)
+		w.judge(ctx, "Device.List", err)
+		_, err = c.OAuth.List(ctx)
+		w.judge(ctx, "OAuth.List", err)
+	}
 	_, err = c.Policy.ListRegistered(ctx)
 	w.judge(ctx, "Policy.ListRegistered", err)
 	_, err = c.DataToken.List(ctx, privicore.DataTokenFilter{})
 	w.judge(ctx, "DataToken.List", err)
+	for range 5 { // what is sent is secret, and errors may quote it
+		_, err = c.Profile.Authenticate(ctx, w.crew.profile, password)
+		w.judge(ctx, "Profile.Authenticate", err)
+	}
 	if w.dice.IntN(4) == 0 {
 		w.judge(ctx, "Profile.RevokeToken", c.Profile.RevokeToken(ctx))
 	}

@@ -24,6 +24,7 @@ type worker struct {
 	count   int
 	cipher  *privicore.AESGCM
 	voting  string // name of a voting configuration of this worker
+	own     string // identifier of a device of this worker
 	once    onces
 }
 
@@ -211,7 +212,7 @@ func (w *worker) ending(ctx context.Context, start time.Time, err error) {
 // fetches.
 func (w *worker) result(ctx context.Context, start time.Time, operation string, cmd *privicore.Command, err error) bool {
 	if w.judge(ctx, operation, err) {
-		w.ledger.ended(&privicore.CommandResult{ID: cmd.ID})
+		w.ledger.succeeded(cmd.ID)
 		return true
 	}
 	_, rejected := errors.AsType[*privicore.CommandError](err)
@@ -259,13 +260,9 @@ func (w *worker) device(ctx context.Context, c *privicore.Client) {
 	if w.dice.IntN(4) == 0 {
 		approve = step{"Device.Reject", c.Device.Reject}
 	}
-	describe := func(ctx context.Context, id string) (*privicore.Command, error) {
-		return c.Device.ConfigureMeta(ctx, id, privicore.DeviceMeta{Name: w.unique("renamed")})
-	}
 	steps := []step{
 		approve,
 		{"Storage.Register", c.Storage.Register},
-		{"Device.ConfigureMeta", describe},
 		{"VerifiedAuthenticator.Register", c.VerifiedAuthenticator.Register},
 		{"Storage.Synchronize", c.Storage.Synchronize},
 		{"Device.Approve", c.Device.Approve}, // again, or after a rejection
@@ -283,7 +280,7 @@ func (w *worker) device(ctx context.Context, c *privicore.Client) {
 		}
 		cmd, err := s.do(ctx, id)
 		w.command(ctx, s.operation, id, cmd, err)
-		if i == 3 && w.dice.IntN(2) == 0 {
+		if i == 2 && w.dice.IntN(2) == 0 {
 			configuration, err := c.Device.Configuration(ctx, id)
 			if w.judge(ctx, "Device.Configuration", err) {
 				w.rig.secrets.scanValue("a configuration", configuration)
@@ -292,18 +289,21 @@ func (w *worker) device(ctx context.Context, c *privicore.Client) {
 	}
 }
 
-// batch waits for several commands at once.
+// batch waits for several commands at once. They all concern one device of the
+// worker, so that the server does not have more devices with each batch.
 func (w *worker) batch(ctx context.Context, c *privicore.Client) {
+	if w.own == "" {
+		if w.own = w.newDevice(ctx, c); w.own == "" {
+			return
+		}
+	}
 	var cmds []*privicore.Command
 	for range 2 + w.dice.IntN(10) {
-		name := w.unique("device")
-		pending, err := c.Device.RequestIdentifier(ctx, name)
-		if err != nil {
-			w.begun(ctx, "Device.RequestIdentifier", name, nil, err)
-			continue
+		name := w.unique("name")
+		cmd, err := c.Device.ConfigureMeta(ctx, w.own, privicore.DeviceMeta{Name: name})
+		if w.begun(ctx, "Device.ConfigureMeta", name, cmd, err) {
+			cmds = append(cmds, cmd)
 		}
-		w.begun(ctx, "Device.RequestIdentifier", name, pending.Command, nil)
-		cmds = append(cmds, pending.Command)
 	}
 	start := time.Now()
 	results, err := privicore.WaitAll(ctx, cmds...)

@@ -94,7 +94,7 @@ func (c *call) gotConn(info httptrace.GotConnInfo) {
 // answer, and sends r again where that is safe. Errors are of type *Error.
 func (t *Transport) Do(ctx context.Context, r *Request) (*Response, error) {
 	c, ctx := t.newCall(ctx, r)
-	defer c.watchdog.stop()
+	defer c.watchdog.stop(&t.trips.alarms)
 	err := c.send(ctx)
 	if err != nil {
 		ambiguous := c.attempts > 0 && !r.Idempotent && !c.retry.pausing && !c.hop.unsent(err)

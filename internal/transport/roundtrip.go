@@ -10,8 +10,9 @@ import (
 // CloseIdleConnections, because go-retryablehttp calls that after every failure
 // and the pool may belong to the user.
 type roundTripper struct {
-	base  http.RoundTripper // nil means http.DefaultTransport, as in http.Client
-	stall time.Duration
+	base   http.RoundTripper // nil means http.DefaultTransport, as in http.Client
+	stall  time.Duration
+	alarms alarms
 }
 
 func newRoundTripper(base http.RoundTripper, stall time.Duration) *roundTripper {
@@ -19,7 +20,9 @@ func newRoundTripper(base http.RoundTripper, stall time.Duration) *roundTripper 
 	if inner, ok := base.(*roundTripper); ok {
 		base = inner.base
 	}
-	return &roundTripper{base: base, stall: stall}
+	rt := &roundTripper{base: base, stall: stall}
+	rt.alarms.reuse = rt.direct()
+	return rt
 }
 
 func (rt *roundTripper) target() http.RoundTripper {
@@ -46,7 +49,7 @@ func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	c.hop.begin()
 	watched := c.watchdog.limit > 0
 	if watched {
-		req = c.watchdog.begin(req)
+		req = c.watchdog.begin(req, &c.t.trips.alarms)
 	}
 	resp, err := rt.target().RoundTrip(req)
 	if watched {

@@ -34,11 +34,10 @@ type watchdog struct {
 	cancel context.CancelCauseFunc
 
 	mu       sync.Mutex
+	alarm    *alarm // nil before the first request and after stop
 	running  bool
 	answered bool
 	deadline time.Time
-	timer    *time.Timer
-	armed    bool // the timer fires at the deadline or before it
 }
 
 // guard returns a context under parent that w cancels if no byte moves. A watchdog
@@ -50,9 +49,13 @@ func (w *watchdog) guard(parent context.Context) context.Context {
 	return w.ctx
 }
 
-// begin is called before a request is sent. It returns the request to send.
-func (w *watchdog) begin(req *http.Request) *http.Request {
+// begin is called before a request is sent. It returns the request to send. The first
+// time it takes an alarm.
+func (w *watchdog) begin(req *http.Request, alarms *alarms) *http.Request {
 	w.mu.Lock()
+	if w.alarm == nil {
+		w.alarm = alarms.take(w)
+	}
 	w.answered = false
 	w.run()
 	w.mu.Unlock()
@@ -81,38 +84,28 @@ func watchable(req *http.Request) bool {
 	return req.ContentLength <= 0 || req.ContentLength > smallBody
 }
 
-// bite is called by the timer. It cancels the context if the deadline has passed.
+// bite is called when the alarm rings. It cancels the context if the deadline has
+// passed.
 func (w *watchdog) bite() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.armed = false
-	if !w.running {
+	if w.alarm == nil || !w.running {
 		return
 	}
 	if left := time.Until(w.deadline); left > 0 {
-		w.arm(left)
+		w.alarm.set(left)
 		return
 	}
 	w.cancel(&stallError{w.limit})
 }
 
-// arm makes the timer fire after d. w.mu is held.
-func (w *watchdog) arm(d time.Duration) {
-	w.armed = true
-	if w.timer == nil {
-		w.timer = time.AfterFunc(d, w.bite)
+// run begins to wait for a byte. w.mu is held.
+func (w *watchdog) run() {
+	if w.alarm == nil {
 		return
 	}
-	w.timer.Reset(d)
-}
-
-// run begins to wait for a byte. It leaves a timer that is armed alone, because
-// setting it costs more than letting it fire once too early. w.mu is held.
-func (w *watchdog) run() {
 	w.running, w.deadline = true, time.Now().Add(w.limit)
-	if !w.armed {
-		w.arm(w.limit)
-	}
+	w.alarm.set(w.limit)
 }
 
 // halt stops waiting. w.mu is held.
@@ -127,16 +120,16 @@ func (w *watchdog) touch() {
 	}
 }
 
-// stop releases the timer and the context when the call or the stream has ended.
-func (w *watchdog) stop() {
+// stop releases the alarm and the context when the call or the stream has ended.
+func (w *watchdog) stop(alarms *alarms) {
 	if w.limit <= 0 {
 		return
 	}
 	w.mu.Lock()
 	w.halt()
-	if w.timer != nil {
-		w.timer.Stop()
-		w.armed = false
+	if w.alarm != nil {
+		alarms.put(w.alarm)
+		w.alarm = nil
 	}
 	w.mu.Unlock()
 	w.cancel(nil)

@@ -262,8 +262,9 @@ func TestAnswerWithoutABodyStaysOne(t *testing.T) {
 func guarding(t *testing.T, req *http.Request) (*watchdog, *http.Request) {
 	w := &watchdog{limit: time.Hour}
 	w.guard(t.Context())
-	t.Cleanup(w.stop)
-	return w, w.begin(req)
+	clocks := new(alarms)
+	t.Cleanup(func() { w.stop(clocks) })
+	return w, w.begin(req, clocks)
 }
 
 // A timer that fires late ends nothing, and one that fires early fires again.
@@ -272,16 +273,16 @@ func TestTimerThatFiresAtAnotherTime(t *testing.T) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://api.test", nil)
 	require.NoError(t, err)
 	w, _ := guarding(t, req)
-	w.bite()
+	w.alarm.ring()
 	require.NoError(t, w.ctx.Err())
-	assert.True(t, w.armed)
+	assert.True(t, w.alarm.armed.Load())
 	w.deadline = time.Now()
 	w.running = false
-	w.bite()
+	w.alarm.ring()
 	require.NoError(t, w.ctx.Err())
-	assert.False(t, w.armed)
+	assert.False(t, w.alarm.armed.Load())
 	w.running = true
-	w.bite()
+	w.alarm.ring()
 	require.Error(t, w.ctx.Err())
 }
 
@@ -327,7 +328,7 @@ func TestNothingIsLeftOfAWatchdog(t *testing.T) {
 			require.ErrorIs(t, err, test.err)
 			require.ErrorIs(t, ctx.Err(), context.Canceled)
 			assert.False(t, c.watchdog.running)
-			assert.False(t, c.watchdog.armed)
+			assert.Nil(t, c.watchdog.alarm)
 		})
 	}
 }
@@ -387,5 +388,28 @@ func TestAttemptAfterAStallHasAContextOfItsOwn(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "done", string(answer.Body))
 		assert.Len(t, contexts, 2)
+	})
+}
+
+// An alarm rings for the call that has it, and at the deadline of that call.
+func TestAlarmIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tr := inBubble(t, Config{StallTimeout: stallTimeout}, func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			if r.URL.Path == "/stalls" {
+				until(r, time.Hour)
+			}
+		})
+		for range 3 {
+			_, err := tr.Do(t.Context(), command("http://api.test"))
+			require.NoError(t, err)
+			time.Sleep(45 * time.Second)
+			start := time.Now()
+			_, err = tr.Do(t.Context(), command("http://api.test/stalls"))
+			requireStalled(t, err)
+			assert.Equal(t, stallTimeout, time.Since(start))
+		}
+		time.Sleep(2 * stallTimeout) // it rings for nobody
 	})
 }

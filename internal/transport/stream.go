@@ -17,7 +17,7 @@ type stream struct {
 // cancel ends the request and releases what it holds.
 func (s *stream) cancel() {
 	s.unbind()
-	s.watchdog.stop()
+	s.watchdog.stop(&s.t.trips.alarms)
 }
 
 // open sends a stream. If there is no error, the caller closes the body of the

@@ -157,6 +157,27 @@ func TestAllInAnyOrder(t *testing.T) {
 	})
 }
 
+// A task whose answer was pushed takes no turn of the limiter from the others.
+func TestAllTakesNoTurnForWhatWasPushed(t *testing.T) {
+	t.Parallel()
+	live := Live
+	synctest.Test(t, func(t *testing.T) {
+		const n = 1000
+		c := newCrowd(t, n, &live, NewLimiter(0.01))
+		c.begin(t)
+		for i := range n - 1 {
+			c.feed(i + 1).push(finish)
+		}
+		time.Sleep(fallback)
+		assert.Len(t, c.ends(), n-1)
+		other := newRig(t, nil)
+		other.task.Limiter = c.rigs[0].task.Limiter
+		other.replies(finish)
+		require.NoError(t, other.run(t.Context()))
+		assert.LessOrEqual(t, other.ended, 100*time.Second, "only the first one has been asked for")
+	})
+}
+
 // All asks with a bounded number of goroutines, however many tasks are due.
 func TestAllAsksABoundedNumberAtATime(t *testing.T) {
 	t.Parallel()

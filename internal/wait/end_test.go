@@ -152,6 +152,32 @@ func TestEndDuringAQuestionThatIsAnswered(t *testing.T) {
 	})
 }
 
+// Without a feed the loop waits for the answer to the question that is out when the
+// context or the scope ends. A value that is given out once would be lost.
+func TestEndBeforeAQuestionIsAnswered(t *testing.T) {
+	t.Parallel()
+	for _, scope := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, nil)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			r.reply = func(ctx context.Context, _ int) (string, time.Duration, error) {
+				<-ctx.Done()
+				time.Sleep(time.Second)
+				return finish, 0, nil
+			}
+			if scope {
+				time.AfterFunc(time.Minute, r.engine.Scope.End)
+			} else {
+				time.AfterFunc(time.Minute, cancel)
+			}
+			require.NoError(t, r.run(ctx))
+			assert.Equal(t, []string{finish}, r.values())
+			assert.Equal(t, time.Minute+time.Second, r.ended)
+		})
+	}
+}
+
 func TestEndWithAnAnswerAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

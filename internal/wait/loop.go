@@ -322,7 +322,6 @@ func (l *loop[T]) failed(ctx context.Context, i int, t *Task[T], err error) {
 	}
 	switch {
 	case c.state == Live:
-		r.spent = spent{}
 		// The answer will be pushed, whatever becomes of the questions.
 	case t.Feed == nil && endsBefore(ctx, retryAfter), // the context would end in the pause
 		l.budget(t).exceeded(&r.spent, class, time.Now()):

@@ -104,6 +104,32 @@ func TestPushedBefore(t *testing.T) {
 	}
 }
 
+// lateFeed is a feed that gets its value just after it was asked for it first.
+type lateFeed struct {
+	*feed
+	takes int
+}
+
+func (f *lateFeed) Take() []string {
+	if f.takes++; f.takes == 2 {
+		f.push(finish)
+	}
+	return f.feed.Take()
+}
+
+// What is pushed when the question is due ends the task, also if the loop has just
+// looked for it.
+func TestPushedWhenDue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.task.Feed = &lateFeed{feed: newFeed(Off)}
+		require.NoError(t, r.run(t.Context()))
+		assert.Zero(t, r.ended)
+		assert.Empty(t, r.times())
+	})
+}
+
 func TestPausesOfAState(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
