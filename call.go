@@ -433,7 +433,7 @@ func checkPath(op *operation.Operation) error {
 		return invalid(op, "path", "has a space in its query")
 	case strings.ContainsAny(strings.TrimSuffix(op.Path, "?"+u.RawQuery), "{}"):
 		return invalid(op, "path", "has a brace; fill in the parameter, and escape braces in it")
-	case path.Clean(decoded) != strings.TrimSuffix(decoded, "/") && decoded != "/":
+	case path.Clean(decoded) != strings.TrimSuffix(decoded, "/") && decoded != "/", decoded == "//":
 		return invalid(op, "path", "has an empty or a dot segment")
 	}
 	return nil

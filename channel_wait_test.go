@@ -538,7 +538,7 @@ func held() int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc + m.StackInuse) //nolint:gosec // it fits
+	return int64(m.HeapAlloc + m.StackInuse)
 }
 
 // A command that never ends hides nothing. The others are not polled for, because

@@ -99,20 +99,20 @@ func (c *AESGCM) Encrypt(dst io.Writer) (io.WriteCloser, error) {
 }
 
 type sealer struct {
-	cipher *AESGCM
-	dst    io.Writer
-	buf    bytes.Buffer
-	closed bool
+	cipher    *AESGCM
+	dst       io.Writer
+	plaintext pieces
+	closed    bool
 }
 
 func (s *sealer) Write(p []byte) (int, error) {
 	switch {
 	case s.closed:
 		return 0, errSealed
-	case s.buf.Len()+len(p) > MaxAESGCM:
+	case s.plaintext.size+len(p) > MaxAESGCM:
 		return 0, fmt.Errorf("%w: AES-256-GCM takes up to %d bytes; use agecipher", ErrTooLarge, MaxAESGCM)
 	}
-	return s.buf.Write(p)
+	return s.plaintext.Write(p)
 }
 
 var errSealed = errors.New("privicore: the ciphertext is complete already")
@@ -122,11 +122,8 @@ func (s *sealer) Close() error {
 		return errSealed // a second ciphertext behind the first would spoil it
 	}
 	s.closed = true
-	ciphertext, err := s.cipher.Seal(s.buf.Bytes())
-	if err != nil {
-		return err
-	}
-	_, err = s.dst.Write(ciphertext)
+	plaintext := s.plaintext.join(gcmOverhead)
+	_, err := s.dst.Write(s.cipher.aead.Seal(plaintext[:0], nil, plaintext, nil))
 	return err
 }
 
@@ -136,16 +133,56 @@ func (c *AESGCM) Decrypt(src io.Reader) (io.Reader, error) {
 	if !c.hasKey() {
 		return nil, errNoKey
 	}
-	ciphertext, err := io.ReadAll(io.LimitReader(src, MaxAESGCM+gcmOverhead+1))
+	var read pieces
+	_, err := io.Copy(&read, io.LimitReader(src, MaxAESGCM+gcmOverhead+1))
 	switch {
 	case err != nil:
 		return nil, err
-	case len(ciphertext) > MaxAESGCM+gcmOverhead:
+	case read.size > MaxAESGCM+gcmOverhead:
 		return nil, fmt.Errorf("%w: not made by AES-256-GCM here", ErrTooLarge)
 	}
-	plaintext, err := c.Open(ciphertext)
+	ciphertext := read.join(0)
+	plaintext, err := c.aead.Open(ciphertext[:0], nil, ciphertext, nil)
 	if err != nil {
-		return nil, err
+		return nil, ErrDecrypt
 	}
 	return bytes.NewReader(plaintext), nil
+}
+
+// pieces collects data of unknown length. A buffer that grows copies itself, and takes
+// three times the size of the data.
+type pieces struct {
+	list [][]byte
+	size int
+}
+
+// The sizes of the first piece and of the largest.
+const (
+	firstPiece   = 4 << 10
+	largestPiece = 1 << 20
+)
+
+// Write adds p. It returns no error.
+func (b *pieces) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		last := len(b.list) - 1
+		if last < 0 || len(b.list[last]) == cap(b.list[last]) {
+			b.list = append(b.list, make([]byte, 0, min(max(firstPiece, b.size), largestPiece)))
+			last++
+		}
+		piece := b.list[last]
+		n := copy(piece[len(piece):cap(piece)], rest)
+		b.list[last], b.size, rest = piece[:len(piece)+n], b.size+n, rest[n:]
+	}
+	return len(p), nil
+}
+
+// join returns the data in one slice with room for spare bytes more, and forgets it.
+func (b *pieces) join(spare int) []byte {
+	whole := make([]byte, 0, b.size+spare)
+	for _, piece := range b.list {
+		whole = append(whole, piece...)
+	}
+	b.list, b.size = nil, 0
+	return whole
 }

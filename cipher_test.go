@@ -301,3 +301,32 @@ func FuzzAESGCM(f *testing.F) {
 		refuse(altered)
 	})
 }
+
+// The plaintext is collected in pieces, however it is written.
+func TestAESGCMPieces(t *testing.T) {
+	t.Parallel()
+	c := newAESGCM(t, make([]byte, 32))
+	for _, size := range []int{0, 1, 4095, 4096, 4097, 3<<20 + 5} {
+		for _, step := range []int{1 << 10, 4097, 5 << 20} {
+			want, err := io.ReadAll(noise(int64(size)))
+			require.NoError(t, err)
+			var sealed bytes.Buffer
+			w, err := c.Encrypt(&sealed)
+			require.NoError(t, err)
+			for rest := want; len(rest) > 0; {
+				n, err := w.Write(rest[:min(step, len(rest))])
+				require.NoError(t, err)
+				rest = rest[n:]
+			}
+			require.NoError(t, w.Close())
+			opened, err := c.Open(sealed.Bytes())
+			require.NoError(t, err)
+			assert.True(t, bytes.Equal(want, opened), "%d bytes, %d at a time", size, step)
+			r, err := c.Decrypt(&sealed)
+			require.NoError(t, err)
+			got, err := io.ReadAll(r)
+			require.NoError(t, err)
+			assert.True(t, bytes.Equal(want, got), "%d bytes, %d at a time", size, step)
+		}
+	}
+}

@@ -200,7 +200,7 @@ func (c *Command) watch(ctx context.Context, sub *realtime.Subscription, yield f
 	c.openChannel()
 	feed := &commandFeed{cmd: c, sub: sub, cursor: sub.Since(c.sent.cursor)}
 	ctx, feed.seen = c.client.config.observeWait(ctx, c.Operation(), c.ID)
-	err := wait.For(ctx, c.client.waiting, c.task(feed, func(r *CommandResult) bool { return yield(r, nil) }))
+	err := wait.For(ctx, c.client.waiting, *c.task(feed, func(r *CommandResult) bool { return yield(r, nil) }))
 	if errors.Is(err, errStopped) {
 		feed.seen.endCommand(nil, nil)
 		return
@@ -212,8 +212,8 @@ func (c *Command) watch(ctx context.Context, sub *realtime.Subscription, yield f
 
 // task returns the task that waits for the outcome and stores it. It calls report
 // with each result before, and ends with errStopped if report returns false.
-func (c *Command) task(feed *commandFeed, report func(*CommandResult) bool) wait.Task[*CommandResult] {
-	t := wait.Task[*CommandResult]{
+func (c *Command) task(feed *commandFeed, report func(*CommandResult) bool) *wait.Task[*CommandResult] {
+	t := &wait.Task[*CommandResult]{
 		Name: c.Operation(),
 		ID:   c.ID,
 		Ask: func(ctx context.Context) (*CommandResult, time.Duration, error) {
@@ -430,7 +430,7 @@ func (c *Client) waitAll(ctx context.Context, feeds []commandFeed, failed func(*
 		_, feeds[i].seen = c.config.observeWait(ctx, cmd.Operation(), cmd.ID)
 	}
 	goOn := func(*CommandResult) bool { return true }
-	task := func(i int) wait.Task[*CommandResult] { return feeds[i].cmd.task(&feeds[i], goOn) }
+	task := func(i int) *wait.Task[*CommandResult] { return feeds[i].cmd.task(&feeds[i], goOn) }
 	wait.All(ctx, c.waiting, len(feeds), task, func(i int, err error) {
 		cmd := feeds[i].cmd
 		feeds[i].sub.Stop()

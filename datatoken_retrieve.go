@@ -145,14 +145,8 @@ func (p *PendingData) wait(ctx context.Context) (*wire.Announcement, error) {
 		return p.found.Announcement, nil
 	}
 	p.openChannel()
-	command, data := c.channel.SubscribeData(p.ID, p.RequestID)
-	defer command.Stop()
-	defer data.Stop()
-	feed := &dataFeed{
-		commandFeed: commandFeed{cmd: p.Command, sub: command, cursor: command.Since(p.sent.cursor)},
-		data:        data,
-		dataCursor:  data.Since(p.sent.cursor),
-	}
+	feed := p.subscribe()
+	defer feed.stop()
 	if known := p.outcome.Load(); known != nil {
 		if _, err := p.ended(known); err != nil {
 			return nil, err
@@ -231,6 +225,21 @@ type dataFeed struct {
 	gap        atomic.Bool  // a part of the announcement may have been missed
 	ended      atomic.Bool  // the command has succeeded, so the data should have been announced
 	last       atomic.Int64 // time of the last news, in Unix nanoseconds
+}
+
+// subscribe subscribes to the messages about the request. The caller stops the feed.
+func (p *PendingData) subscribe() *dataFeed {
+	command, data := p.client.channel.SubscribeData(p.ID, p.RequestID)
+	return &dataFeed{
+		commandFeed: commandFeed{cmd: p.Command, sub: command, cursor: command.Since(p.sent.cursor)},
+		data:        data,
+		dataCursor:  data.Since(p.sent.cursor),
+	}
+}
+
+func (f *dataFeed) stop() {
+	f.sub.Stop()
+	f.data.Stop()
 }
 
 func (f *dataFeed) heard() { f.last.Store(time.Now().UnixNano()) }

@@ -75,7 +75,7 @@ func newRig(t *testing.T, opts ...privicoretest.Option) *rig {
 	t.Cleanup(func() {
 		assert.NoError(t, r.client.Close())
 		pool.CloseIdleConnections()
-		assert.Eventually(t, func() bool { return open.Load() == 0 }, 5*time.Second, time.Millisecond, "connections are left open")
+		assert.Eventually(t, func() bool { return open.Load() == 0 }, 30*time.Second, time.Millisecond, "connections are left open")
 	})
 	return r
 }

@@ -175,8 +175,8 @@ func (o *waitObservation) poll(ctx context.Context, c *Client, commandID string)
 		return c.requestStatus(withoutCapture(ctx), commandID, params{noRetry: true})
 	}
 	o.asks()
-	ctx = contextWithValues{ctx, o.ctx}
-	result, after, err := c.requestStatus(withoutCapture(ctx), commandID, params{noRetry: true})
+	ctx = withValues(ctx, o.ctx)
+	result, after, err := c.requestStatus(ctx, commandID, params{noRetry: true})
 	o.polled.Store(result)
 	return result, after, err
 }
@@ -216,6 +216,12 @@ func (o *waitObservation) end(status CommandStatus, pushed bool, err error) {
 type contextWithValues struct {
 	context.Context
 	values context.Context
+}
+
+// withValues returns a context that ends with ctx and has the values of another one.
+// Nothing captures its answers.
+func withValues(ctx, values context.Context) context.Context {
+	return contextWithValues{ctx, withoutCapture(values)}
 }
 
 // Value returns what the other context has.

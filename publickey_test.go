@@ -270,11 +270,12 @@ func TestPublicKeyRefusals(t *testing.T) {
 	}})
 }
 
-// FuzzKeys is what a server or a program gives for a key. What is a key is read as
-// it was written, and nothing else is a key.
+// FuzzKeys is what a server or a program gives for a key or another secret. What is
+// a key is read as it was written, and nothing else is a key. What is refused is not
+// quoted.
 func FuzzKeys(f *testing.F) {
 	seed := bytes.Repeat([]byte{7}, 32)
-	for _, text := range []string{signedKey, strings.ToUpper(signedKey), signedKey[:198], signedKey + "00", privateKey, strings.ToUpper(privateKey), "", "null", "0x" + privateKey[:62]} {
+	for _, text := range []string{signedKey, strings.ToUpper(signedKey), signedKey[:198], signedKey + "00", privateKey, strings.ToUpper(privateKey), "", "null", "0x" + privateKey[:62], `"hunter2"`, `5672`, `-1.5e999`, `["hunter2"]`, ` null`, `true`, "\"\xff\""} {
 		f.Add(text, seed, uint(0), byte('0'))
 		f.Add(text, seed, uint(73), byte('f'))
 	}
@@ -307,6 +308,31 @@ func FuzzKeys(f *testing.F) {
 			_, err = privicore.ParsePublicKey(string(altered))
 			require.ErrorIs(t, err, privicore.ErrInvalidKey)
 		}
+
+		var secret privicore.Secret
+		var plain any
+		switch err := json.Unmarshal([]byte(text), &secret); {
+		case json.Unmarshal([]byte(text), &plain) != nil && !json.Valid([]byte(text)): // 1e999 is valid
+			require.Error(t, err)
+		case strings.Trim(text, " \t\r\n") == "null":
+			require.NoError(t, err)
+			require.True(t, secret.IsZero())
+		default:
+			word, isText := plain.(string)
+			first := strings.TrimLeft(text, " \t\r\n")[0]
+			isNumber := first == '-' || first >= '0' && first <= '9'
+			require.Equal(t, isText || isNumber, err == nil)
+			if isText {
+				require.Equal(t, word, secret.Reveal())
+			} else if isNumber {
+				require.Equal(t, strings.Trim(text, " \t\r\n"), secret.Reveal())
+			} else {
+				require.False(t, len(text) > 20 && strings.Contains(err.Error(), text), "the error quotes the text")
+			}
+		}
+		shown, err := json.Marshal(secret)
+		require.NoError(t, err)
+		require.Equal(t, `"[redacted]"`, string(shown))
 
 		data, err := json.Marshal(key)
 		require.NoError(t, err)

@@ -361,9 +361,9 @@ var escapedCalls = map[string]struct {
 		return err
 	}},
 	"a pair of id and secret": {
-		base64.StdEncoding.EncodeToString([]byte(clientID + ":" + secretCore)), func(ctx context.Context, c *privicore.Client) error {
+		base64.StdEncoding.EncodeToString([]byte(clientID + ":" + secretCore + ">>>???~~~")), func(ctx context.Context, c *privicore.Client) error {
 			_, err := c.OAuth.ObtainAccessToken(ctx, privicore.ObtainAccessTokenRequest{
-				ClientID: clientID, ClientSecret: privicore.NewSecret(secretCore), Code: privicore.NewSecret("C-sent"),
+				ClientID: clientID, ClientSecret: privicore.NewSecret(secretCore + ">>>???~~~"), Code: privicore.NewSecret("C-sent"),
 			})
 			return err
 		},
@@ -646,7 +646,7 @@ func TestFailuresHideSecrets(t *testing.T) {
 			t.Parallel()
 			for failure, answer := range secretFailures {
 				synctest.Test(t, func(t *testing.T) {
-					var log bytes.Buffer
+					var log lockedBuffer
 					server := &spy{t: t, answer: answer, secrets: slices.Clone(call.secrets)}
 					c := fakeClient(t, nil, privicore.WithToken(escapedToken), privicore.WithMaxRetries(1), everyLog(&log),
 						privicore.WithHTTPClient(&http.Client{Transport: server}))
@@ -675,7 +675,7 @@ func TestRenewalsHideSecrets(t *testing.T) {
 	for when, quoted := range map[string]string{"the call": "/device/remove", "the renewal": "/profile/authenticate"} {
 		for kind, failure := range quoting {
 			for how, escape := range escapings {
-				var log bytes.Buffer
+				var log lockedBuffer
 				secrets := []string{first, second, escapedSecret}
 				said := escape(first) + " " + escape(second)
 				if quoted == "/profile/authenticate" {
@@ -707,7 +707,7 @@ func TestOutcomesHideSecrets(t *testing.T) {
 	for how, escape := range escapings {
 		for word, fails := range map[string]bool{"rejected": true, "succeeded": false} {
 			synctest.Test(t, func(t *testing.T) {
-				var log bytes.Buffer
+				var log lockedBuffer
 				said := `["` + word + `",` + inJSON(escape(escapedSecret)+" of "+escape(fakeToken)+" is odd") + `]`
 				b := newChannelBackend(t, everyLog(&log), privicore.WithToken(fakeToken))
 				b.poll = func(string) *http.Response { resp, _ := reply(200, said); return resp }
@@ -718,7 +718,7 @@ func TestOutcomesHideSecrets(t *testing.T) {
 				status, err := polled.Status(t.Context())
 				require.NoError(t, err)
 				b.Push(fmt.Sprintf(`{"data":{"type":"X-DPT-CAB-ID","id":%q,"command_status":%d,"body":%s}}`, pushed.ID, map[bool]int{true: 3, false: 2}[fails], said))
-				texts := []string{log.String(), everyForm(status), everyForm(pushed), everyForm(polled)}
+				texts := []string{everyForm(status), everyForm(pushed), everyForm(polled)}
 				for _, cmd := range []*privicore.Command{pushed, polled} {
 					result, err := cmd.Wait(t.Context())
 					require.Equal(t, fails, err != nil, "%v", err)
@@ -727,10 +727,9 @@ func TestOutcomesHideSecrets(t *testing.T) {
 						texts = append(texts, everyForm(result))
 					}
 				}
-				secrets := []string{escapedSecret}
-				assertHiddenIn(t, strings.Join(texts, "\n"), secrets, word+", "+how)
+				assertHiddenIn(t, strings.Join(append(texts, log.String()), "\n"), []string{escapedSecret}, word+", "+how)
 				if fails {
-					assertHiddenIn(t, strings.Join(texts[4:], "\n"), []string{fakeToken}, word+", "+how)
+					assertHiddenIn(t, strings.Join(texts[3:], "\n"), []string{fakeToken}, word+", "+how)
 				}
 			})
 		}

@@ -25,7 +25,7 @@ func newDispatcher(ctx context.Context, client *privicore.Client, webSocketURL s
 	if err != nil {
 		return nil, err
 	}
-	conn, _, err := websocket.Dial(ctx, webSocketURL, nil)
+	conn, _, err := websocket.Dial(ctx, webSocketURL, nil) //nolint:bodyclose // websocket.Dial says that it never has to be closed
 	if err != nil {
 		return nil, err
 	}

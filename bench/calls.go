@@ -113,7 +113,7 @@ func calls(ctx context.Context, b *bench) error {
 				}})
 			}
 			m := measured{what: test.what, size: int64(goroutines), unit: "goroutines", plot: "calls"}
-			if err := b.compare(ctx, m, b.rounds(41), b.times(400), goroutines, contenders); err != nil {
+			if err := b.compare(ctx, m, b.rounds(21), b.times(2000), goroutines, contenders); err != nil {
 				return err
 			}
 		}
@@ -151,7 +151,7 @@ func lists(ctx context.Context, b *bench) error {
 			if goroutines > 1 {
 				m.what, m.plot = fmt.Sprintf("list, %d goroutines", goroutines), ""
 			}
-			if err := b.compare(ctx, m, b.rounds(41), b.times(20+4000/n), goroutines, contenders); err != nil {
+			if err := b.compare(ctx, m, b.rounds(21), b.times(100+10_000/n), goroutines, contenders); err != nil {
 				return err
 			}
 		}
@@ -235,11 +235,8 @@ func (c *handCaller) post(ctx context.Context, path, contentType string, body io
 		return "", err
 	}
 	req.Header.Set("Content-Type", contentType)
-	resp, _, err := c.send(req, http.StatusAccepted)
-	if err != nil {
-		return "", err
-	}
-	return resp.Header.Get("X-DPT-CAB-ID"), nil
+	header, _, err := c.send(req, http.StatusAccepted)
+	return header.Get("X-DPT-CAB-ID"), err
 }
 
 func (c *handCaller) list(ctx context.Context, n int) (int, error) {
@@ -270,8 +267,8 @@ func (c *handCaller) status(ctx context.Context, id string) error {
 	return json.Unmarshal(body, &messages)
 }
 
-// send sends a request and reads the answer.
-func (c *handCaller) send(req *http.Request, want int) (*http.Response, []byte, error) {
+// send sends a request and returns the header and the body of the answer.
+func (c *handCaller) send(req *http.Request, want int) (http.Header, []byte, error) {
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("X-DPT-AUTHORIZATION", token)
 	resp, err := c.do(req)
@@ -283,7 +280,7 @@ func (c *handCaller) send(req *http.Request, want int) (*http.Response, []byte, 
 	if err == nil && resp.StatusCode != want {
 		err = errors.New(resp.Status)
 	}
-	return resp, body, err
+	return resp.Header, body, err
 }
 
 type resty2Caller struct{ client *resty2.Client }

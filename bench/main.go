@@ -2,11 +2,11 @@
 // by other libraries. All that is compared runs in one process, in alternating rounds,
 // against servers in a process of their own where that is possible.
 //
-//	go run .                    # everything but a gigabyte: a few minutes
+//	go run .                    # everything but the largest sizes: a few minutes
 //	go run . -quick             # every measurement once, to see that it works
 //	go run . -only calls,lists  # some of it
-//	go run . -gigabyte          # with transfers of a gigabyte
-//	go run . -gigabyte -docs ../docs/performance.md -svg ../docs
+//	go run . -large             # with transfers of a gigabyte and 100,000 waits
+//	go run . -large -docs ../docs/performance.md -svg ../docs
 //
 // It prints one table. With -docs it replaces the table of that page, and with -svg it
 // draws how each cost grows with its size.
@@ -26,13 +26,13 @@ import (
 
 // settings are what the flags set.
 type settings struct {
-	quick    bool
-	gigabyte bool
-	only     string
-	docs     string
-	svg      string
-	scale    float64
-	serve    bool
+	quick bool
+	large bool
+	only  string
+	docs  string
+	svg   string
+	scale float64
+	serve bool
 }
 
 // part is one of the measurements that -only names.
@@ -41,15 +41,17 @@ type part struct {
 	run  func(ctx context.Context, b *bench) error
 }
 
+// Those that measure memory come first: what the others leave on the heap lets it grow
+// further before it is collected.
 var parts = []part{
-	{"calls", calls}, {"lists", lists}, {"waits", waits}, {"polls", polls},
 	{"transfers", transfers}, {"bulk", bulk}, {"clones", clones},
+	{"calls", calls}, {"lists", lists}, {"waits", waits}, {"polls", polls},
 }
 
 func main() {
 	var s settings
 	flag.BoolVar(&s.quick, "quick", false, "measure everything once, and only small sizes")
-	flag.BoolVar(&s.gigabyte, "gigabyte", false, "transfer a gigabyte, too")
+	flag.BoolVar(&s.large, "large", false, "measure a gigabyte and 100,000 waits, too")
 	flag.StringVar(&s.only, "only", "", "measure only these `parts`, separated by commas: "+names())
 	flag.StringVar(&s.docs, "docs", "", "replace the table in this `page`")
 	flag.StringVar(&s.svg, "svg", "", "draw the plots into this `directory`")

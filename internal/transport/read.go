@@ -29,21 +29,27 @@ func read(resp *http.Response, suffices string) (Response, error) {
 	if resp.ContentLength > MaxAnswer && !enough {
 		return Response{}, ErrTooLarge
 	}
-	// The length is only a hint: a RoundTripper that unpacks a body may leave the
-	// packed length.
-	var body bytes.Buffer
-	if resp.ContentLength > 0 {
-		body.Grow(int(min(resp.ContentLength, maxHint)) + bytes.MinRead)
-	}
-	_, err := body.ReadFrom(io.LimitReader(resp.Body, MaxAnswer+1))
-	if err == nil && body.Len() > MaxAnswer {
+	body, err := readBody(io.LimitReader(resp.Body, MaxAnswer+1), resp.ContentLength)
+	if err == nil && len(body) > MaxAnswer {
 		err = ErrTooLarge
 	}
 	if err != nil && !enough {
 		return Response{}, err
 	}
-	answer.Body = body.Bytes()
+	answer.Body = body
 	return answer, nil
+}
+
+// readBody reads a body to its end. length is what the answer says, or -1. It is only a
+// hint: a RoundTripper that unpacks a body may leave the packed length.
+func readBody(r io.Reader, length int64) ([]byte, error) {
+	if length <= 0 {
+		return io.ReadAll(r) // it grows in steps and returns no more than it needs
+	}
+	var body bytes.Buffer
+	body.Grow(int(min(length, maxHint)) + bytes.MinRead)
+	_, err := body.ReadFrom(r)
+	return body.Bytes(), err
 }
 
 // maxStreamAnswer bounds what is read of the answer to an upload, or of a

@@ -72,7 +72,7 @@ func (c *crowd) run(ctx context.Context, t *testing.T) {
 	if len(c.rigs) > 0 {
 		e = c.rigs[0].engine
 	}
-	All(ctx, e, len(c.rigs), func(i int) Task[string] { return c.rigs[i].task }, func(i int, err error) {
+	All(ctx, e, len(c.rigs), func(i int) *Task[string] { return &c.rigs[i].task }, func(i int, err error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		ends[i]++
@@ -367,7 +367,7 @@ func TestAllHoldsLittle(t *testing.T) { //nolint:paralleltest // it measures mem
 		done := make(chan struct{})
 		before := held()
 		go func() {
-			All(ctx, r.engine, n, func(int) Task[string] { return task }, func(int, error) {})
+			All(ctx, r.engine, n, func(int) *Task[string] { return &task }, func(int, error) {})
 			close(done)
 		}()
 		time.Sleep(3 * time.Hour)
@@ -386,5 +386,5 @@ func held() int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc + m.StackInuse) //nolint:gosec // it fits
+	return int64(m.HeapAlloc + m.StackInuse)
 }

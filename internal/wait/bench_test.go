@@ -61,8 +61,8 @@ func BenchmarkForReady(b *testing.B) {
 func BenchmarkAll10000(b *testing.B) {
 	e, l := newBenchEngine(b), NewLimiter(10)
 	ended := 0
-	task := func(int) Task[string] {
-		return Task[string]{
+	task := func(int) *Task[string] {
+		return &Task[string]{
 			Accept:  func(value string) (bool, error) { return value == finish, nil },
 			Feed:    &readyFeed{},
 			Limiter: l,

@@ -197,7 +197,7 @@ func TestEndWithAnAnswerAtTheSameTime(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				cancel()
 				var got error
-				l := newLoop(r.engine, 1, func(int) Task[string] { return r.task }, func(_ int, err error) { got = err })
+				l := newLoop(r.engine, 1, func(int) *Task[string] { return &r.task }, func(_ int, err error) { got = err })
 				defer l.close()
 				l.questions = map[int]question{0: {stop: func() {}, caughtUp: func() {}}}
 				l.answers = make(chan answer[string], 1)

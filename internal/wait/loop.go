@@ -13,7 +13,7 @@ const maxAsking = 64
 // loop is the state of one call of All. All of it is used by one goroutine.
 type loop[T any] struct {
 	engine *Engine
-	task   func(i int) Task[T]
+	task   func(i int) *Task[T]
 	end    func(i int, err error)
 	start  time.Time
 
@@ -44,7 +44,7 @@ type answer[T any] struct {
 	spared     bool // something was pushed before the question was asked
 }
 
-func newLoop[T any](e *Engine, n int, task func(int) Task[T], end func(int, error)) *loop[T] {
+func newLoop[T any](e *Engine, n int, task func(int) *Task[T], end func(int, error)) *loop[T] {
 	l := &loop[T]{engine: e, task: task, end: end, start: time.Now(), courses: make([]course, n)}
 	l.queue = queue{courses: l.courses, tasks: make([]int32, 0, n)}
 	for i := range l.courses {
@@ -65,10 +65,10 @@ func (l *loop[T]) begin(i int) {
 	}
 	if c.state == Off {
 		c.pause = t.Backoff.First // the first question comes at once
-		l.plan(i, &t, 0)
+		l.plan(i, t, 0)
 		return
 	}
-	l.schedule(i, &t, 0)
+	l.schedule(i, t, 0)
 }
 
 // run runs the loop until all tasks have ended.
@@ -108,7 +108,7 @@ func (l *loop[T]) takeFirst() bool {
 			return true
 		}
 		l.ready = t.Feed.Ready()
-		if !l.take(l.first, &t) {
+		if !l.take(l.first, t) {
 			return true
 		}
 	}
@@ -174,7 +174,7 @@ func (l *loop[T]) replan() {
 		c.enter(state)
 		c.pause = 0
 		if _, asked := l.questions[i]; !asked {
-			l.schedule(i, &t, 0)
+			l.schedule(i, t, 0)
 		}
 	}
 }
@@ -210,7 +210,7 @@ func (l *loop[T]) askDue(ctx context.Context) <-chan time.Time {
 			return l.after(d)
 		}
 		t := l.task(i)
-		if l.take(i, &t) || l.courses[i].due > time.Since(l.start) {
+		if l.take(i, t) || l.courses[i].due > time.Since(l.start) {
 			continue // what was pushed has ended the task, or shown that the feed is live
 		}
 		l.ask(ctx, i, t)
@@ -229,7 +229,7 @@ func (l *loop[T]) after(d time.Duration) <-chan time.Time {
 }
 
 // ask asks the question of a task in the background.
-func (l *loop[T]) ask(ctx context.Context, i int, t Task[T]) {
+func (l *loop[T]) ask(ctx context.Context, i int, t *Task[T]) {
 	if l.answers == nil {
 		l.questions = make(map[int]question)
 		// There is room for all, so that questions can end after the loop.
@@ -278,19 +278,19 @@ func (l *loop[T]) weigh(ctx context.Context, a answer[T]) {
 	t, q := l.task(i), l.questions[i]
 	// What was pushed meanwhile comes first. It is not lost, a failure must not
 	// hide it, and it may change the state of the feed.
-	ended := l.courses[i].ended || l.take(i, &t)
+	ended := l.courses[i].ended || l.take(i, t)
 	q.stop()
 	delete(l.questions, i)
 	if ended {
 		return
 	}
-	l.readState(i, &t)
+	l.readState(i, t)
 	switch {
 	case a.err != nil:
-		l.failed(ctx, i, &t, a.err)
+		l.failed(ctx, i, t, a.err)
 		return
 	case a.spared:
-		l.schedule(i, &t, 0)
+		l.schedule(i, t, 0)
 		return
 	}
 	l.courses[i].record = nil
@@ -303,9 +303,9 @@ func (l *loop[T]) weigh(ctx context.Context, a answer[T]) {
 	}
 	if t.Feed != nil {
 		q.caughtUp()
-		l.readState(i, &t)
+		l.readState(i, t)
 	}
-	l.schedule(i, &t, a.retryAfter)
+	l.schedule(i, t, a.retryAfter)
 }
 
 // failed decides whether a task goes on after a question that failed.
@@ -373,7 +373,7 @@ func (l *loop[T]) giveUp(ctx context.Context, why error) {
 		if l.courses[i].ended {
 			continue
 		}
-		if t := l.task(i); !l.take(i, &t) {
+		if t := l.task(i); !l.take(i, t) {
 			l.finish(i, &Unfinished{Err: why, Last: l.courses[i].last()})
 		}
 	}

@@ -104,17 +104,24 @@ func TestPushedBefore(t *testing.T) {
 	}
 }
 
-// lateFeed is a feed that gets its value just after it was asked for it first.
+// lateFeed is a feed that gets its value just after the loop has looked for it.
 type lateFeed struct {
 	*feed
-	takes int
+	looked bool
+}
+
+func (f *lateFeed) Ready() <-chan struct{} {
+	if f.looked {
+		f.looked = false
+		f.push(finish)
+	}
+	return f.feed.Ready()
 }
 
 func (f *lateFeed) Take() []string {
-	if f.takes++; f.takes == 2 {
-		f.push(finish)
-	}
-	return f.feed.Take()
+	values := f.feed.Take()
+	f.looked = len(values) == 0
+	return values
 }
 
 // What is pushed when the question is due ends the task, also if the loop has just

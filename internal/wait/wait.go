@@ -125,7 +125,7 @@ func (e *Unfinished) Unwrap() error { return e.Err }
 // *Unfinished.
 func For[T any](ctx context.Context, e *Engine, t Task[T]) error {
 	var ended error
-	All(ctx, e, 1, func(int) Task[T] { return t }, func(_ int, err error) { ended = err })
+	All(ctx, e, 1, func(int) *Task[T] { return &t }, func(_ int, err error) { ended = err })
 	return ended
 }
 
@@ -137,7 +137,7 @@ func For[T any](ctx context.Context, e *Engine, t Task[T]) error {
 // memory meanwhile. The tasks share one connection: either all have a Feed or
 // none, and the channel that Feed.State returns is the same for all. All calls
 // task and end from its own goroutine.
-func All[T any](ctx context.Context, e *Engine, n int, task func(i int) Task[T], end func(i int, err error)) {
+func All[T any](ctx context.Context, e *Engine, n int, task func(i int) *Task[T], end func(i int, err error)) {
 	l := newLoop(e, n, task, end)
 	defer l.close()
 	l.run(ctx)

@@ -59,7 +59,7 @@ func run(ctx context.Context, out io.Writer) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	return mux, printCounts(mux, out)
+	return mux, printCounts(ctx, mux, out)
 }
 
 // work onboards a device.
@@ -84,9 +84,9 @@ func work(ctx context.Context, hooks privicore.Hooks) error {
 }
 
 // printCounts prints how often each operation was called and each wait ended.
-func printCounts(metrics http.Handler, out io.Writer) error {
+func printCounts(ctx context.Context, metrics http.Handler, out io.Writer) error {
 	answer := httptest.NewRecorder()
-	metrics.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	metrics.ServeHTTP(answer, httptest.NewRequestWithContext(ctx, http.MethodGet, "/metrics", nil))
 	lines := bufio.NewScanner(answer.Body)
 	for lines.Scan() {
 		name, _, _ := strings.Cut(lines.Text(), "{")
