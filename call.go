@@ -282,7 +282,7 @@ func (c *Client) exchange(ctx context.Context, r *request) (*Response, error) {
 		c.transport.CloseIdle() // the connection came back to the pool after Close
 	}
 	if err != nil {
-		return nil, newCallError(r.op, err)
+		return nil, newCallError(r.shown(), err)
 	}
 	resp := &Response{StatusCode: got.StatusCode, Header: got.Header, Body: got.Body, client: c, sent: sent}
 	capture(ctx, resp)

@@ -42,7 +42,11 @@ var errNoKey = errors.New("privicore: AESGCM has no key; use NewAESGCM")
 // that other Privicore clients use: 12 bytes IV, ciphertext, 16 bytes tag. One
 // key should not encrypt more than 2³² payloads. An AESGCM is safe for
 // concurrent use; the zero value has no key and fails.
-type AESGCM struct{ aead cipher.AEAD }
+type AESGCM struct{ *keyed }
+
+// keyed keeps a key behind a pointer of its own. Some verbs of fmt print what a
+// single pointer leads to, and fmt asks no method about an unexported field.
+type keyed struct{ aead cipher.AEAD }
 
 // NewAESGCM returns the Cipher for a key of 32 bytes.
 func NewAESGCM(key []byte) (*AESGCM, error) {
@@ -58,7 +62,7 @@ func NewAESGCM(key []byte) (*AESGCM, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &AESGCM{aead}, nil
+	return &AESGCM{&keyed{aead}}, nil
 }
 
 // Format keeps the key out of what fmt prints.
@@ -88,7 +92,7 @@ func (c *AESGCM) Open(ciphertext []byte) ([]byte, error) {
 	return plaintext, nil
 }
 
-func (c *AESGCM) hasKey() bool { return c != nil && c.aead != nil }
+func (c *AESGCM) hasKey() bool { return c != nil && c.keyed != nil }
 
 // Encrypt implements Cipher. Nothing is written before Close.
 func (c *AESGCM) Encrypt(dst io.Writer) (io.WriteCloser, error) {

@@ -102,6 +102,8 @@ func (c *Client) Command(id string) *Command { return &Command{ID: id, client: c
 // reports, also if the command was rejected, and does not wait for the end of the
 // command. The error matches ErrNotFound if the server does not know the command,
 // or does not know it yet.
+// Once the server has reported the end, c keeps the result, and nothing is sent any
+// more.
 //
 // It is the operation [Request command id status].
 //
@@ -117,7 +119,10 @@ func (c *Command) Status(ctx context.Context) (*CommandResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.redacted(r), nil
+	if r = c.redacted(r); r.Status != CommandPending {
+		c.outcome.Store(r)
+	}
+	return r, nil
 }
 
 // Wait waits until the command has ended, and returns its result. With a
@@ -516,9 +521,18 @@ type Pending[T any] struct {
 	err   error
 }
 
-// newPending returns a Pending whose value is fetched with the id of cmd. The
-// value may be found only a moment after the command has succeeded.
-func newPending[T any](cmd *Command, fetch func(ctx context.Context, commandID string) (T, error)) *Pending[T] {
+// NewPending returns a Pending whose value is fetched by calling fetch with the id of
+// cmd, once cmd has succeeded. As long as the error of fetch matches ErrNotFound,
+// fetch is called again, for up to 10 seconds, because a value may be found only a
+// moment after its command has succeeded. NewPending sends nothing.
+//
+// It is for operations that are reached with Client.Do, and for tests: a fake can
+// return a Pending that it makes of a command of package privicoretest. Result
+// returns an error if cmd or fetch is nil.
+func NewPending[T any](cmd *Command, fetch func(ctx context.Context, commandID string) (T, error)) *Pending[T] {
+	if fetch == nil {
+		return &Pending[T]{Command: cmd}
+	}
 	return &Pending[T]{Command: cmd, turn: make(chan struct{}, 1), fetch: func(ctx context.Context) (T, error) {
 		return untilFound(ctx, cmd.client, cmd.ID, cmd.Operation(), func(ctx context.Context) (T, error) {
 			return fetch(ctx, cmd.ID)

@@ -89,6 +89,28 @@ func TestOutcomeIsRemembered(t *testing.T) {
 	})
 }
 
+// What Status has found to be the end is known from then on.
+func TestStatusIsRemembered(t *testing.T) {
+	t.Parallel()
+	pollBubble(t, afterPolls(1, answering(202, ""), answering(200, `["done"]`)), func(t *testing.T, c *privicore.Client, p *polls) {
+		cmd := c.Command("c1")
+		status, err := cmd.Status(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, privicore.CommandPending, status.Status)
+		for range 2 {
+			status, err = cmd.Status(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, privicore.CommandSucceeded, status.Status)
+		}
+		start := time.Now()
+		result, err := cmd.Wait(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []string{"done"}, result.Messages)
+		assert.Len(t, p.times, 2)
+		assert.Equal(t, start, time.Now())
+	})
+}
+
 func TestManyWaitForOneCommand(t *testing.T) {
 	t.Parallel()
 	pollBubble(t, afterPolls(30, answering(202, ""), answering(200, `["done"]`)), func(t *testing.T, c *privicore.Client, p *polls) {

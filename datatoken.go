@@ -71,7 +71,7 @@ func (s *DataTokenService) Reserve(ctx context.Context, r ReserveRequest) (*Pend
 	if err != nil {
 		return nil, err
 	}
-	return newPending(cmd, s.RetrieveTemporary), nil
+	return NewPending(cmd, s.RetrieveTemporary), nil
 }
 
 // TemporaryToken is the token of a reserved space. It takes one payload, which

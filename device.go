@@ -57,7 +57,7 @@ func (s *DeviceService) RequestIdentifier(ctx context.Context, deviceName string
 	if err != nil {
 		return nil, err
 	}
-	return newPending(cmd, func(ctx context.Context, commandID string) (*Device, error) {
+	return NewPending(cmd, func(ctx context.Context, commandID string) (*Device, error) {
 		device, err := s.RetrieveIdentifier(ctx, commandID)
 		if err == nil && device.Name == "" {
 			device.Name = deviceName

@@ -200,7 +200,7 @@ type CommandError struct {
 	// Operation is what the command was for, such as "Device.Approve". It is
 	// empty for a command that was made by Client.Command.
 	Operation string
-	Messages  []string // the reasons, as the server gave them
+	Messages  []string // the reasons that the server gave, without secrets that were sent
 }
 
 // Error returns the command and the reasons.
@@ -342,6 +342,7 @@ func newAPIError(r *request, resp *Response) *APIError {
 		fields = wire.GuessFields(said, e.Parameters)
 	}
 	clean := r.redactor()
+	e.Path = clean(op.Path) // the caller of Do chose it
 	for _, message := range messages {
 		e.Messages = append(e.Messages, clean(message))
 	}

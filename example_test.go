@@ -252,6 +252,29 @@ func ExamplePending() {
 	// Output: false
 }
 
+// An operation that is reached with Do can return a Pending too.
+func ExampleNewPending() {
+	ctx := context.Background()
+	client, stop := sandbox()
+	defer stop()
+
+	response, err := client.Do(ctx, "POST", "/device/request-unique-identifier", url.Values{"deviceName": {"door"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	command, err := response.Command()
+	if err != nil {
+		log.Fatal(err)
+	}
+	pending := privicore.NewPending(command, client.Device.RetrieveIdentifier)
+	device, err := pending.Result(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(device.Approved)
+	// Output: false
+}
+
 // Room for a payload that another process reserved.
 func ExampleDataTokenService_Reserve() {
 	ctx := context.Background()
@@ -815,19 +838,38 @@ func ExamplePolicyService_Gate() {
 // TestOnboarding is the README's example of a user's own test.
 func TestOnboarding(t *testing.T) {
 	server := privicoretest.NewServer(t, privicoretest.WithProfile("alice", "correct horse"))
-	client, err := privicore.NewClient(
-		privicore.WithBaseURL(server.URL),
-		privicore.WithWebSocketURL(server.WebSocketURL),
-		privicore.WithCredentials("alice", "correct horse"),
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	client := server.NewClient(t)
 
-	server.Next("Device.Approve", privicoretest.Fault{Reject: []string{"device.blocked"}})
-	_, err = client.Device.Onboard(t.Context(), "kitchen tablet")
-	if _, rejected := errors.AsType[*privicore.CommandError](err); !rejected {
+	alice := server.Profile("alice")
+	alice.AddDevice("phone", privicoretest.DeviceApproved, privicoretest.Authenticator)
+	alice.AddPolicy(privicoretest.Policy{Name: "gate", Events: []string{"Device.Approve"}, Active: true})
+	server.SetVoter(privicoretest.VoteNo)
+
+	_, err := client.Device.Onboard(t.Context(), "kitchen tablet")
+	if !errors.Is(err, privicore.ErrRejected) {
 		t.Fatalf("got %v, want a rejection", err)
+	}
+	for _, device := range alice.Devices() {
+		if device.Name == "kitchen tablet" && device.Status != privicoretest.DevicePending {
+			t.Fatalf("the tablet is %s", device.Status)
+		}
+	}
+}
+
+// TestOnboardingFake is the README's example of commands without a server.
+func TestOnboardingFake(t *testing.T) {
+	ctx := t.Context()
+	pending := privicore.NewPending(privicoretest.FinishedCommand("command-1"),
+		func(ctx context.Context, commandID string) (*privicore.Device, error) {
+			return &privicore.Device{Identifier: "device-1"}, nil
+		})
+	denied := privicoretest.RejectedCommand("command-2", "voting.denied")
+
+	device, err := pending.Result(ctx)
+	if err != nil || device.Identifier != "device-1" {
+		t.Fatal(device, err)
+	}
+	if _, err := denied.Wait(ctx); !errors.Is(err, privicore.MessageKey("voting.denied")) {
+		t.Fatal(err)
 	}
 }

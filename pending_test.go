@@ -211,7 +211,13 @@ func TestPendingValueThatAnotherFetches(t *testing.T) {
 func TestPendingWithoutClient(t *testing.T) {
 	t.Parallel()
 	var none *privicore.Pending[*privicore.Device]
-	for _, pending := range []*privicore.Pending[*privicore.Device]{none, {}, {Command: &privicore.Command{ID: "c1"}}} {
+	fetch := func(context.Context, string) (*privicore.Device, error) { return &privicore.Device{}, nil }
+	for _, pending := range []*privicore.Pending[*privicore.Device]{
+		none, {}, {Command: &privicore.Command{ID: "c1"}},
+		privicore.NewPending(nil, fetch),
+		privicore.NewPending(&privicore.Command{ID: "c1"}, fetch),
+		privicore.NewPending[*privicore.Device](fakeClient(t, nil).Command("c1"), nil),
+	} {
 		_, err := pending.Result(t.Context())
 		require.ErrorContains(t, err, "Client.Command")
 	}

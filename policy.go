@@ -158,7 +158,7 @@ func (s *PolicyService) Register(ctx context.Context, r RegisterPolicyRequest) (
 	if err != nil {
 		return nil, err
 	}
-	pending := newPending(cmd, func(ctx context.Context, _ string) (*Policy, error) {
+	pending := NewPending(cmd, func(ctx context.Context, _ string) (*Policy, error) {
 		return s.Retrieve(ctx, r.Name)
 	})
 	if r.Name == "" {

@@ -20,6 +20,18 @@ var secretParameters = []string{
 	"password", "currentPassword", "newPassword", "authorization_code", "refresh_token", "nonce", "data",
 }
 
+// shown returns the operation of r for errors. Its path is without secrets, because
+// the caller of Do chose it.
+func (r *request) shown() *operation.Operation {
+	path := r.redact(r.op.Path)
+	if path == r.op.Path {
+		return r.op
+	}
+	op := *r.op
+	op.Path = path
+	return &op
+}
+
 // secretsOfOutcome returns a function that returns the secrets that a server may
 // quote in the outcome of the command, such as a password that it finds too short.
 // It returns nil if there are none. The payload is left out: the command keeps the

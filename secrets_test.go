@@ -436,6 +436,21 @@ func inASCII(s string) string {
 	return b.String()
 }
 
+// Types that hold nothing to be shown have a name.
+func TestTypesShowNames(t *testing.T) {
+	t.Parallel()
+	c := fakeClient(t, nil)
+	for want, v := range map[string]any{
+		"privicore.Client": c,
+		"OAuthTokenSource": c.OAuth.TokenSource(&privicore.AccessToken{Token: privicore.NewSecret(planted)}, nil),
+		"AES-256-GCM":      newAESGCM(t, make([]byte, 32)),
+	} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {
+			assert.Equal(t, want, fmt.Sprintf(verb, v))
+		}
+	}
+}
+
 // chain returns err and all errors in it, in every way to show them.
 func chain(err error) []string {
 	if err == nil {
@@ -479,6 +494,9 @@ func everySecretCall() []secretCall {
 		secretCall{"Do with a form", func(ctx context.Context, c *privicore.Client) (any, error) {
 			return c.Do(ctx, http.MethodPost, "/x", url.Values{"password": {"the first of two", escapedSecret}})
 		}, []string{escapedSecret}},
+		secretCall{"Do with a token in the path", func(ctx context.Context, c *privicore.Client) (any, error) {
+			return c.Do(ctx, http.MethodPost, "/x/"+url.PathEscape(escapedToken), nil)
+		}, nil},
 		secretCall{"Do with a query", func(ctx context.Context, c *privicore.Client) (any, error) {
 			return c.Do(ctx, http.MethodGet, "/x?auth=T-"+secretCore, nil)
 		}, []string{"T-" + secretCore}},
@@ -615,10 +633,14 @@ var secretFailures = map[string]func(r *http.Request, said string) (*http.Respon
 	},
 }
 
-// assertHiddenIn asserts that no secret is left in a text, in any form.
+// assertHiddenIn asserts that no secret is left in a text, in any form, and not the
+// end of a long one.
 func assertHiddenIn(t *testing.T, text string, secrets []string, where string) {
 	t.Helper()
 	for _, secret := range append(slices.Clone(secrets), secretCore) {
+		if end := strings.TrimRight(secret, "="); len(end) > 20 {
+			assert.NotContains(t, text, end[len(end)-8:], "%s: the end of %q", where, secret)
+		}
 		for how, escape := range escapings {
 			if how == "an inner URL" {
 				continue // it has a part that is no secret

@@ -16,7 +16,11 @@ import (
 
 // Cipher implements privicore.Cipher. Make one with New or NewFor. It is safe for
 // concurrent use if its recipients and identities are, as those of age are.
-type Cipher struct {
+type Cipher struct{ *keys }
+
+// keys are behind a pointer of their own. Some verbs of fmt print what a single
+// pointer leads to, and fmt asks no method about an unexported field.
+type keys struct {
 	recipients []age.Recipient
 	identities []age.Identity
 }
@@ -29,9 +33,9 @@ var _ privicore.Cipher = (*Cipher)(nil)
 func New(identity *age.X25519Identity) *Cipher {
 	if identity == nil {
 		// The recipient of a nil identity would panic.
-		return &Cipher{}
+		return NewFor(nil, nil)
 	}
-	return &Cipher{[]age.Recipient{identity.Recipient()}, []age.Identity{identity}}
+	return NewFor([]age.Recipient{identity.Recipient()}, []age.Identity{identity})
 }
 
 // NewFor returns a Cipher that encrypts to recipients and decrypts with
@@ -39,7 +43,15 @@ func New(identity *age.X25519Identity) *Cipher {
 // is enough. Encrypt returns an error without recipients, and Decrypt without
 // identities.
 func NewFor(recipients []age.Recipient, identities []age.Identity) *Cipher {
-	return &Cipher{recipients, identities}
+	return &Cipher{&keys{recipients, identities}}
+}
+
+// all returns the keys, none for the zero Cipher.
+func (c *Cipher) all() keys {
+	if c.keys == nil {
+		return keys{}
+	}
+	return *c.keys
 }
 
 // Format implements fmt.Formatter. It writes the name of the format and no keys.
@@ -48,7 +60,7 @@ func (c Cipher) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "age") }
 // Encrypt implements privicore.Cipher. It returns a writer that encrypts to dst.
 // The ciphertext is complete when the writer is closed; dst stays open.
 func (c *Cipher) Encrypt(dst io.Writer) (io.WriteCloser, error) {
-	return age.Encrypt(dst, c.recipients...)
+	return age.Encrypt(dst, c.all().recipients...)
 }
 
 // Decrypt implements privicore.Cipher. It returns a reader of the plaintext. Every
@@ -57,11 +69,12 @@ func (c *Cipher) Encrypt(dst io.Writer) (io.WriteCloser, error) {
 // the beginning of the plaintext. Errors match privicore.ErrDecrypt, except those
 // of src, which are returned as they are.
 func (c *Cipher) Decrypt(src io.Reader) (io.Reader, error) {
-	if len(c.identities) == 0 {
+	identities := c.all().identities
+	if len(identities) == 0 {
 		return nil, errors.New("agecipher: no identity to decrypt with")
 	}
 	tracked := &source{r: src}
-	plaintext, err := age.Decrypt(tracked, c.identities...)
+	plaintext, err := age.Decrypt(tracked, identities...)
 	if err != nil {
 		return nil, tracked.explain(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -143,11 +144,14 @@ func TestShowsNoKey(t *testing.T) {
 	t.Parallel()
 	id := identity(t)
 	c := agecipher.New(id)
+	assert.Equal(t, "age", fmt.Sprint(c))
+	numbers := regexp.MustCompile(`[0-9A-F]+([ ,]+(0X)?[0-9A-F]+){7}`)
 	for _, v := range []any{c, *c, struct{ C any }{c}, struct{ c *agecipher.Cipher }{c}, struct{ c agecipher.Cipher }{*c}, []any{*c}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			shown := strings.ToUpper(fmt.Sprintf(verb, v))
 			assert.NotContains(t, shown, "AGE-SECRET-KEY", verb)
 			assert.NotContains(t, shown, strings.ToUpper(id.Recipient().String()), verb)
+			assert.NotRegexp(t, numbers, shown, "the bytes of a key")
 		}
 	}
 }

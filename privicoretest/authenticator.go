@@ -39,7 +39,7 @@ var votingConfigurationFields = []field{
 
 func registerAuthenticator(s *state, c *call) answer {
 	return s.onDevice(c, func(d *device) outcome {
-		if d.status != approved {
+		if d.status != DeviceApproved {
 			return rejected("verified_authenticator.device_not_approved")
 		}
 		d.authenticator = true

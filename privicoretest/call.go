@@ -23,6 +23,7 @@ type call struct {
 	body    []byte
 	fault   mishap
 	entry   *entry // in the log
+	seeded  bool   // made by a method of the server, not by a client
 
 	malformed *answer // refuses parameters that cannot be read, or nil
 

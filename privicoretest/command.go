@@ -75,6 +75,7 @@ func (s *state) carryOutCommand(c *call, cmd *command, effect func(cmd *command)
 // finish records the outcome of a command and reports it to the owner.
 func (s *state) finish(c *call, cmd *command, o outcome) {
 	cmd.outcome, cmd.finished = o, true
+	s.logOutcome(c, cmd)
 	if o.rejected && c.undo != nil {
 		c.undo()
 	}

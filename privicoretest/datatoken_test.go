@@ -361,7 +361,7 @@ func TestUpdateAndDelete(t *testing.T) {
 	}
 	assert.Equal(t, 404, bob.postJSON("/data-token/update-data", `{"dataToken":"`+token+`","data":"YWJj"}`).status)
 
-	s.Next("DataToken.Delete", privicoretest.Fault{Latency: 20 * time.Millisecond})
+	s.Next("DataToken.Delete", privicoretest.Fault{Latency: 500 * time.Millisecond})
 	late := c.post("/data-token/delete-data", "token", token)
 	assert.Equal(t, `["data_token.data_deleted"]`, c.outcome(c.post("/data-token/delete-data", "token", token)))
 	assert.Equal(t, `["rejected","data_token.not_found"]`, c.outcome(late))

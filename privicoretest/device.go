@@ -9,13 +9,15 @@ import (
 	"github.com/privicore/privicore-go/internal/operation"
 )
 
-type deviceStatus string
+// DeviceStatus is how far a device is.
+type DeviceStatus string
 
+// The states of a device.
 const (
-	pending       deviceStatus = "pending"
-	approved      deviceStatus = "approved"
-	turnedDown    deviceStatus = "rejected"
-	deviceRemoved deviceStatus = "removed"
+	DevicePending  DeviceStatus = "pending" // registered, neither approved nor rejected
+	DeviceApproved DeviceStatus = "approved"
+	DeviceRejected DeviceStatus = "rejected"
+	DeviceRemoved  DeviceStatus = "removed" // for good
 )
 
 // device belongs to a profile, also after its removal.
@@ -24,7 +26,7 @@ type device struct {
 	profileID     string // of the device's own profile, which is not its owner's
 	owner         *profile
 	name          string
-	status        deviceStatus
+	status        DeviceStatus
 	created       time.Time
 	authenticator bool
 	storage       bool
@@ -43,11 +45,11 @@ type identity struct {
 type deviceRecord struct {
 	identity
 	DeviceName string       `json:"deviceName"`
-	Status     deviceStatus `json:"status"`
+	Status     DeviceStatus `json:"status"`
 }
 
 func (s *state) identity(d *device) identity {
-	return identity{d.id, d.profileID, d.status == approved, s.timestamp(d.created)}
+	return identity{d.id, d.profileID, d.status == DeviceApproved, s.timestamp(d.created)}
 }
 
 // deviceRecords returns the devices of a profile for which include returns true,
@@ -55,7 +57,7 @@ func (s *state) identity(d *device) identity {
 func (s *state) deviceRecords(p *profile, include func(*device) bool) []deviceRecord {
 	records := []deviceRecord{}
 	for _, d := range p.devices {
-		if d.status != deviceRemoved && include(d) {
+		if d.status != DeviceRemoved && include(d) {
 			records = append(records, deviceRecord{s.identity(d), d.name, d.status})
 		}
 	}
@@ -84,7 +86,7 @@ func (s *state) onDevice(c *call, effect func(*device) outcome) answer {
 		return noDevice()
 	}
 	return s.accept(c, func(*command) outcome {
-		if d.status == deviceRemoved {
+		if d.status == DeviceRemoved {
 			return rejected("device.already_removed")
 		}
 		return effect(d)
@@ -98,7 +100,7 @@ func requestIdentifier(s *state, c *call) answer {
 			profileID: newID(),
 			owner:     c.profile,
 			name:      c.text("deviceName"),
-			status:    pending,
+			status:    DevicePending,
 			created:   time.Now(),
 		}
 		s.devices[d.id] = d
@@ -116,7 +118,7 @@ func retrieveIdentifier(s *state, c *call) answer {
 		return nothing
 	}
 	d, ok := cmd.made.(*device)
-	if !ok || d.status == deviceRemoved {
+	if !ok || d.status == DeviceRemoved {
 		return nothing
 	}
 	return value(s.identity(d))
@@ -138,10 +140,10 @@ func configureMeta(s *state, c *call) answer {
 func approveDevice(s *state, c *call) answer {
 	return s.onDevice(c, func(d *device) outcome {
 		switch d.status {
-		case turnedDown:
+		case DeviceRejected:
 			return rejected("device.already_rejected")
-		case pending:
-			d.status = approved
+		case DevicePending:
+			d.status = DeviceApproved
 			d.configuration = newConfiguration(d.id)
 		}
 		return succeeded("device.device_approved")
@@ -150,10 +152,10 @@ func approveDevice(s *state, c *call) answer {
 
 func rejectDevice(s *state, c *call) answer {
 	return s.onDevice(c, func(d *device) outcome {
-		if d.status == approved {
+		if d.status == DeviceApproved {
 			return rejected("device.already_approved")
 		}
-		d.status = turnedDown
+		d.status = DeviceRejected
 		return succeeded("device.device_rejected")
 	})
 }
@@ -179,7 +181,7 @@ func deviceConfiguration(s *state, c *call) answer {
 		id = c.path()
 	}
 	d := s.device(c.profile, id)
-	if d == nil || d.status != approved {
+	if d == nil || d.status != DeviceApproved {
 		return noDevice()
 	}
 	return value(d.configuration)
@@ -191,10 +193,10 @@ func removeDevice(s *state, c *call) answer {
 		switch {
 		case d == nil:
 			return rejected("device.not_found")
-		case d.status == deviceRemoved:
+		case d.status == DeviceRemoved:
 			return rejected("device.already_removed")
 		}
-		d.status = deviceRemoved
+		d.status = DeviceRemoved
 		d.authenticator, d.storage = false, false
 		d.configuration = nil
 		return succeeded("device.device_removed")

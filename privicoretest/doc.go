@@ -1,27 +1,48 @@
 // Package privicoretest is a Privicore for tests and local use. Its server keeps
 // state, finishes commands later and refuses what the API refuses. It speaks
-// HTTP and WebSocket and nothing else, so a test in Go, curl and a client in
-// another language get the same answers.
+// HTTP and WebSocket, so a test in Go, curl and a client in another language get
+// the same answers.
 //
 //	func TestRemove(t *testing.T) {
 //		server := privicoretest.NewServer(t, privicoretest.WithProfile("alice", "correct horse"))
+//		client := server.NewClient(t)
+//		tablet := server.Profile("alice").AddDevice("tablet", privicoretest.DeviceApproved)
 //		server.Next("Device.Remove", privicoretest.Fault{Reject: []string{"device.in_use"}})
-//		// give server.URL to the client under test
+//		// give client and tablet to the code under test
 //	}
 //
 // [NewServer] serves until the test ends. [Start] does the same for a program.
-// [WithProfile] adds a profile that can work at once. Without it a client has to
-// register, wait, authenticate and register a key. [Server.Next] makes the next
-// call of an operation fail, wait or be rejected. [WithRandomFaults] has calls,
-// commands and connections fail at random, and [Server.SetFaultRates] ends that.
-// [Server.Requests] returns which requests came and what became of them.
-// [WithDialect] chooses between the server that the vendor documents and the one
-// that was recorded; see [Dialect] for the differences. [WithMemoryNetwork] starts
-// a server for tests with testing/synctest, and [WithTLS] one that speaks https and
-// wss.
+// [Server.NewClient] returns a client for the server, and [Server.ClientOptions]
+// what code needs that makes its own client. [WithDialect] chooses between the
+// server that the vendor documents and the one that was recorded; see [Dialect] for
+// the differences. [WithMemoryNetwork] starts a server for tests with
+// testing/synctest, and [WithTLS] one that speaks https and wss.
 //
-// The rest of this comment lists what the server does where the description of
-// the API leaves it open.
+// # Seeding and asking
+//
+// [WithProfile] and [Server.AddProfile] add a profile that can work at once. Without
+// one a client has to register, wait, authenticate and register a key. The methods
+// of [Profile] add devices, data tokens, voting configurations and policies without
+// a call, and return what is stored. [Server.Requests] returns which requests came
+// and what became of them, and [WithLogger] logs them as they come.
+//
+// # Faults and votes
+//
+// [Server.Next] makes the next call of an operation fail, wait or be rejected.
+// [Server.Always] does so with every call until the fault is lifted.
+// [WithRandomFaults] has calls, commands and connections fail at random, and
+// [Server.SetFaultRates] ends that. [WithVoter] and [Server.SetVoter] decide how
+// authenticators vote: [VoteNo] always says no.
+//
+// # Without a server
+//
+// [FinishedCommand], [RejectedCommand] and [RunningCommand] make commands for fakes.
+// [privicore.NewPending] makes a Pending of one.
+//
+// # What the API leaves open
+//
+// The sections below list what the server does where the description of the API
+// leaves it open.
 //
 // # Requests
 //

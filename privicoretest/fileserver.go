@@ -76,6 +76,7 @@ func (s *state) finishTransfer(c *call, a answer) {
 	}
 	s.note(c, status)
 	c.entry.executed = a.succeeded()
+	s.logCall(c, status)
 }
 
 // deadStream refuses a token of a file server.

@@ -1,6 +1,9 @@
 package privicoretest
 
-import "time"
+import (
+	"log/slog"
+	"time"
+)
 
 // Option changes how a server starts.
 type Option func(*config)
@@ -28,6 +31,8 @@ type config struct {
 	rates      FaultRates
 	requestLog int
 	tls        bool
+	logger     *slog.Logger // nil means none
+	misused    func(error)  // nil means the default
 }
 
 type credentials struct{ username, password string }
@@ -44,7 +49,7 @@ func defaults() config {
 		storageDevices: 3,
 		speed:          1,
 		policyLag:      200 * time.Millisecond,
-		voter:          func(Poll) bool { return true },
+		voter:          VoteYes,
 
 		requestLog: defaultRequestLog,
 	}

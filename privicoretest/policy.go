@@ -22,7 +22,8 @@ type policy struct {
 
 	owner   *profile
 	voting  *votingConfiguration // nil: the settings of the profile
-	visible time.Time            // from when on a lookup by name finds it
+	created time.Time
+	visible time.Time // from when on a lookup by name finds it
 }
 
 // event returns the event of the policy that covers an operation, or nil if the
@@ -81,7 +82,7 @@ func registerPolicy(s *state, c *call) answer {
 			return rejected("policy.name_taken")
 		}
 		now := time.Now()
-		p.CreatedAt, p.visible = s.timestamp(now), now.Add(s.config.policyLag)
+		p.created, p.CreatedAt, p.visible = now, s.timestamp(now), now.Add(s.config.policyLag)
 		c.profile.policies = append(c.profile.policies, p)
 		return succeeded("policy.policy_registered")
 	})
@@ -215,7 +216,7 @@ func listPolicies(s *state, c *call) answer {
 // pollsFor makes the polls that active policies ask for before the call's
 // operation is carried out. They are not open yet.
 func (s *state) pollsFor(c *call) []*poll {
-	if c.profile == nil {
+	if c.profile == nil || c.seeded {
 		return nil
 	}
 	var polls []*poll

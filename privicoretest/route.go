@@ -206,12 +206,16 @@ func (s *state) begin(c *call) {
 	c.entry = &entry{op: c.op, received: time.Now()}
 	s.requests.add(c.entry)
 	queue := s.faults[c.op]
-	if len(queue) == 0 {
+	lasting := s.always[c.op]
+	switch {
+	case len(queue) > 0:
+		s.faults[c.op] = queue[1:]
+		c.fault = mishap{Fault: queue[0], command: noFault}
+	case len(lasting) > 0:
+		c.fault = mishap{Fault: *lasting[len(lasting)-1], command: noFault}
+	default:
 		c.fault = s.random.mishap(c.op, s.calls[c.op])
-		return
 	}
-	s.faults[c.op] = queue[1:]
-	c.fault = mishap{Fault: queue[0], command: noFault}
 }
 
 // record adds to the log what came and which status is sent.
@@ -219,6 +223,7 @@ func (s *state) record(c *call, status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.note(c, status)
+	s.logCall(c, status)
 }
 
 // note does what record does. The caller holds the lock.
@@ -228,10 +233,15 @@ func (s *state) note(c *call, status int) {
 	}
 	c.entry.status = status
 	c.entry.params = c.logged()
-	c.entry.profile = c.profile
+	c.entry.profile = s.caller(c)
+}
+
+// caller returns the profile whose token was sent, or nil.
+func (s *state) caller(c *call) *profile {
 	if t := s.tokens[c.request.Header.Get("X-DPT-AUTHORIZATION")]; t != nil {
-		c.entry.profile = t.profile
+		return t.profile
 	}
+	return c.profile
 }
 
 // send sends the answer of a call, with the fault of its body.
@@ -262,6 +272,7 @@ func (s *state) carryOut(ep endpoint, c *call, unread error) answer {
 	if a.command != nil {
 		c.entry.command = s.commands[a.command.id]
 	}
+	s.logCall(c, status)
 	return a
 }
 

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -49,9 +50,11 @@ func NewServer(tb testing.TB, opts ...Option) *Server {
 		tb.Fatalf("privicoretest: %v", err)
 	}
 	s.helper = tb.Helper
-	s.complain = func(format string, args ...any) {
-		tb.Helper()
-		tb.Fatalf("privicoretest: "+format, args...)
+	if s.state.config.misused == nil {
+		s.complain = func(format string, args ...any) {
+			tb.Helper()
+			tb.Fatalf("privicoretest: "+format, args...)
+		}
 	}
 	tb.Cleanup(s.Close)
 	return s
@@ -80,6 +83,10 @@ func Start(opts ...Option) (*Server, error) {
 	}
 	s := &Server{state: state, client: newClient(network, certificate), certificate: certificate, helper: func() {}}
 	s.complain = func(format string, args ...any) {
+		if cfg.misused != nil {
+			cfg.misused(fmt.Errorf("privicoretest: "+format, args...))
+			return
+		}
 		slog.Error("privicoretest: " + fmt.Sprintf(format, args...))
 	}
 	s.stopped, s.stop = context.WithCancel(context.Background())
@@ -172,22 +179,53 @@ func (s *Server) Close() {
 // it is logged as an error.
 func (s *Server) Next(operation string, f Fault) {
 	s.helper()
-	op := find(operation)
+	op := s.prepare(operation, &f)
 	if op == nil {
-		s.complain("no operation %q: privicoretest.Operations() lists the names", operation)
 		return
+	}
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	s.state.faults[op] = append(s.state.faults[op], f)
+}
+
+// Always makes every call of an operation meet a fault until lift is called.
+// Faults that Next has queued come first. Of several faults for one operation the
+// latest one counts. lift may be called more than once. Always treats the name as
+// Next does.
+func (s *Server) Always(operation string, f Fault) (lift func()) {
+	s.helper()
+	op := s.prepare(operation, &f)
+	if op == nil {
+		return func() {}
+	}
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	s.state.always[op] = append(s.state.always[op], &f)
+	return func() {
+		s.state.mu.Lock()
+		defer s.state.mu.Unlock()
+		s.state.always[op] = slices.DeleteFunc(s.state.always[op], func(other *Fault) bool { return other == &f })
+	}
+}
+
+// prepare returns the operation for a fault and encodes the foreign part of the
+// fault. It returns nil if it has reported what is wrong.
+func (s *Server) prepare(name string, f *Fault) *operation.Operation {
+	s.helper()
+	op := find(name)
+	if op == nil {
+		s.complain("no operation %q: privicoretest.Operations() lists the names", name)
+		return nil
 	}
 	if f.Ack.Body != nil {
 		body, err := json.Marshal(f.Ack.Body)
 		if err != nil {
 			s.complain("the body of an ack: %v", err)
-			return
+			return nil
 		}
 		f.Ack.Body = json.RawMessage(body)
 	}
-	s.state.mu.Lock()
-	defer s.state.mu.Unlock()
-	s.state.faults[op] = append(s.state.faults[op], f)
+	return op
 }
 
 // Calls returns how often an operation has been called, refused and failed

@@ -19,6 +19,7 @@ type state struct {
 
 	mu       sync.Mutex
 	profiles map[string]*profile // by username
+	first    *profile            // that did not register itself, or nil
 	names    map[string]*command // the registration that holds a username
 	tokens   map[string]*token
 	devices  map[string]*device
@@ -27,6 +28,7 @@ type state struct {
 
 	calls    map[*operation.Operation]int
 	faults   map[*operation.Operation][]Fault
+	always   map[*operation.Operation][]*Fault
 	random   random
 	requests requestLog
 
@@ -34,6 +36,7 @@ type state struct {
 	vault vault
 	oauth oauth
 	polls map[string]*poll
+	voter func(Poll) bool // nil means none
 
 	closed bool
 	timers map[*time.Timer]struct{}
@@ -64,6 +67,7 @@ func newState(cfg config) (*state, error) {
 		commands: make(map[string]*command),
 		calls:    make(map[*operation.Operation]int),
 		faults:   make(map[*operation.Operation][]Fault),
+		always:   make(map[*operation.Operation][]*Fault),
 		random:   random{seed: cfg.seed, rates: cfg.rates},
 		requests: requestLog{limit: cfg.requestLog},
 		timers:   make(map[*time.Timer]struct{}),
@@ -71,23 +75,15 @@ func newState(cfg config) (*state, error) {
 		vault:    newVault(),
 		oauth:    newOAuth(),
 		polls:    make(map[string]*poll),
+		voter:    cfg.voter,
 	}
 	if cfg.statusRate > 0 {
 		s.status = rate.NewLimiter(rate.Limit(cfg.statusRate), max(cfg.statusBurst, 1))
 	}
 	for _, who := range cfg.profiles {
-		switch {
-		case who.username == "" || who.password == "":
-			return nil, fmt.Errorf("a profile needs a username and a password")
-		case s.profiles[who.username] != nil:
-			return nil, fmt.Errorf("profile %q is there twice", who.username)
-		}
-		p := newProfile(who.username, who.password)
-		if _, p.key, err = keyPair(); err != nil {
+		if _, err := s.addProfile(who.username, who.password); err != nil {
 			return nil, err
 		}
-		s.equip(p, cfg.storageDevices)
-		s.profiles[who.username] = p
 	}
 	return s, nil
 }

@@ -22,7 +22,7 @@ func (s *state) equip(p *profile, devices int) {
 			profileID: newID(),
 			owner:     p,
 			name:      fmt.Sprint("storage ", i+1),
-			status:    approved,
+			status:    DeviceApproved,
 			created:   time.Now(),
 			storage:   true,
 		}
@@ -34,7 +34,7 @@ func (s *state) equip(p *profile, devices int) {
 
 func registerStorage(s *state, c *call) answer {
 	return s.onDevice(c, func(d *device) outcome {
-		if d.status != approved {
+		if d.status != DeviceApproved {
 			return rejected("storage.device_not_approved")
 		}
 		d.storage = true

@@ -25,6 +25,7 @@ type poll struct {
 	ballots []string        // devices that are asked in this attempt
 	votes   map[string]bool // by device
 	expires time.Time
+	asked   int // the attempt that the voter was asked about last
 }
 
 // rules say how a poll is decided. A poll keeps those of its first attempt.
@@ -108,25 +109,32 @@ func (s *state) hold(p *poll) {
 	p.expires = time.Now().Add(p.rules.timeLimit)
 
 	attempt := p.attempt
-	during := func(f func()) func() {
-		return func() {
-			if p.status == PollOpen && p.attempt == attempt {
-				f()
-			}
+	s.later(p.rules.timeLimit, func() {
+		if p.status == PollOpen && p.attempt == attempt {
+			s.settle(p, true)
 		}
-	}
-	s.later(p.rules.timeLimit, during(func() { s.settle(p, true) }))
-	if s.config.voter != nil {
-		s.later(s.config.latency, during(func() { s.ask(p) }))
-	}
+	})
+	s.askLater(p)
 }
 
-// ask lets the voter of the options cast the ballots that are left. It calls the
-// voter without the lock, because the voter may call the server.
+// askLater asks the voter after a latency, if there is one by then and the
+// attempt still runs.
+func (s *state) askLater(p *poll) {
+	attempt := p.attempt
+	s.later(s.config.latency, func() {
+		if s.voter != nil && p.status == PollOpen && p.attempt == attempt && p.asked != attempt {
+			p.asked = attempt
+			s.ask(p)
+		}
+	})
+}
+
+// ask lets the voter cast the ballots that are left. It calls the voter without
+// the lock, because the voter may call the server.
 func (s *state) ask(p *poll) {
-	snapshot := p.snapshot()
+	snapshot, voter := p.snapshot(), s.voter
 	s.firing.Go(func() {
-		yes := s.config.voter(snapshot)
+		yes := voter(snapshot)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.closed || p.status != PollOpen || p.attempt != snapshot.Attempt {

@@ -26,12 +26,17 @@ import (
 // values that it printed.
 func start(t *testing.T, args ...string) (printed map[string]string, stop func() int) {
 	t.Helper()
+	return startWith(t, io.Discard, args...)
+}
+
+// startWith does what start does, with a standard error of the test.
+func startWith(t *testing.T, stderr io.Writer, args ...string) (printed map[string]string, stop func() int) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	reader, writer := io.Pipe()
 	code := make(chan int, 1)
-	var stderr bytes.Buffer
 	go func() {
-		code <- run(ctx, args, writer, &stderr)
+		code <- run(ctx, args, writer, stderr)
 		writer.Close()
 	}()
 	printed = make(map[string]string)
@@ -91,7 +96,14 @@ func TestRunBusyPort(t *testing.T) {
 }
 
 func TestRunWrongFlags(t *testing.T) {
-	for _, args := range [][]string{{"-port", "1"}, {"serve"}, {"-latency", "soon"}, {"-latency", "-1s"}, {"-username", ""}, {"-password", ""}, {"-username="}} {
+	for _, args := range [][]string{{"-port", "1"}, {"serve"}, {"-latency", "soon"}, {"-latency", "-1s"}, {"-username", ""}, {"-password", ""}, {"-username="},
+		{"-profile", "bob"}, {"-profile", ":x"}, {"-profile", "demo:x"}, {"-vote", "maybe"}, {"-vote", "Device.Fly=no"},
+		{"-vote", "Device.Remove=none"}, {"-vote", "none", "-vote", "Device.Remove=no"},
+		{"-fault", "Device.Approve"}, {"-fault", "Device.Fly=drop"}, {"-fault", "Device.Approve=vanish"},
+		{"-fault", "Device.Approve=status:9"}, {"-fault", "Device.Approve=after"}, {"-fault", "Device.Approve=delay:long"},
+		{"-fault", "Device.Approve=body:x"}, {"-fault-rate", "2"}, {"-fault-rate", "NaN"}, {"-storage-devices", "-1"},
+		{"-admin-addr", ":8010"}, {"-admin-addr", "0.0.0.0:8010"}, {"-admin-addr", "192.0.2.1:8010"}, {"-admin-addr", "example.com:80"}, {"-admin-addr", "127.0.0.1"},
+	} {
 		var stdout, stderr bytes.Buffer
 		assert.Equal(t, 2, run(t.Context(), args, &stdout, &stderr), args)
 		assert.NotEmpty(t, stderr.String(), args)
