@@ -2,6 +2,7 @@ package privicore_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -63,7 +64,7 @@ func newAESGCM(t testing.TB, key []byte) *privicore.AESGCM {
 func encrypted(t testing.TB, c privicore.Cipher, plaintext []byte) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	w, err := c.Encrypt(&out)
+	w, err := c.Encrypt(t.Context(), &out, "tests")
 	require.NoError(t, err)
 	_, err = io.Copy(w, iotest.HalfReader(bytes.NewReader(plaintext)))
 	require.NoError(t, err)
@@ -73,7 +74,7 @@ func encrypted(t testing.TB, c privicore.Cipher, plaintext []byte) []byte {
 
 // decrypted reads a ciphertext to its end, or until it fails.
 func decrypted(c privicore.Cipher, src io.Reader) ([]byte, error) {
-	r, err := c.Decrypt(src)
+	r, err := c.Decrypt(context.Background(), src, "tests")
 	if err != nil {
 		return nil, err
 	}
@@ -145,9 +146,9 @@ func TestAESGCMWithoutKey(t *testing.T) {
 		assert.ErrorContains(t, err, "NewAESGCM")
 		_, err = c.Open(make([]byte, 28))
 		assert.ErrorContains(t, err, "NewAESGCM")
-		_, err = c.Encrypt(io.Discard)
+		_, err = c.Encrypt(t.Context(), io.Discard, "tests")
 		assert.ErrorContains(t, err, "NewAESGCM")
-		_, err = c.Decrypt(strings.NewReader(""))
+		_, err = c.Decrypt(t.Context(), strings.NewReader(""), "tests")
 		assert.ErrorContains(t, err, "NewAESGCM")
 	}
 }
@@ -173,7 +174,7 @@ func TestAESGCMLimit(t *testing.T) {
 	require.ErrorIs(t, err, privicore.ErrTooLarge)
 
 	var out bytes.Buffer
-	w, err := c.Encrypt(&out)
+	w, err := c.Encrypt(t.Context(), &out, "tests")
 	require.NoError(t, err)
 	n, err := w.Write(plaintext[1:])
 	require.NoError(t, err)
@@ -184,14 +185,14 @@ func TestAESGCMLimit(t *testing.T) {
 
 	sealed, err := c.Seal(plaintext[1:])
 	require.NoError(t, err)
-	r, err := c.Decrypt(bytes.NewReader(sealed))
+	r, err := c.Decrypt(t.Context(), bytes.NewReader(sealed), "tests")
 	require.NoError(t, err)
 	got, err := io.Copy(io.Discard, r)
 	require.NoError(t, err)
 	assert.Equal(t, int64(privicore.MaxAESGCM), got)
 
 	endless := &counter{r: zeros{}}
-	_, err = c.Decrypt(endless)
+	_, err = c.Decrypt(t.Context(), endless, "tests")
 	require.ErrorIs(t, err, privicore.ErrTooLarge)
 	assert.LessOrEqual(t, endless.n, int64(privicore.MaxAESGCM+1024), "it stops reading")
 }
@@ -212,7 +213,7 @@ func (c *counter) Read(p []byte) (int, error) {
 func TestAESGCMCloseTwice(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	w, err := newAESGCM(t, make([]byte, 32)).Encrypt(&out)
+	w, err := newAESGCM(t, make([]byte, 32)).Encrypt(t.Context(), &out, "tests")
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
 	assert.Equal(t, 28, out.Len())
@@ -234,7 +235,7 @@ func TestAESGCMTampering(t *testing.T) {
 		got, err := c.Open(ciphertext)
 		require.ErrorIs(t, err, privicore.ErrDecrypt, what)
 		assert.Empty(t, got, what)
-		r, err := c.Decrypt(bytes.NewReader(ciphertext))
+		r, err := c.Decrypt(t.Context(), bytes.NewReader(ciphertext), "tests")
 		require.ErrorIs(t, err, privicore.ErrDecrypt, what)
 		assert.Nil(t, r, what)
 	}
@@ -261,10 +262,10 @@ func TestAESGCMBrokenSource(t *testing.T) {
 	sealed, err := c.Seal([]byte("x"))
 	require.NoError(t, err)
 	for _, broken := range []error{io.ErrUnexpectedEOF, errors.New("cable cut")} {
-		_, err := c.Decrypt(io.MultiReader(bytes.NewReader(sealed), iotest.ErrReader(broken)))
+		_, err := c.Decrypt(t.Context(), io.MultiReader(bytes.NewReader(sealed), iotest.ErrReader(broken)), "tests")
 		assert.ErrorIs(t, err, broken)
 	}
-	w, err := c.Encrypt(brokenWriter{})
+	w, err := c.Encrypt(t.Context(), brokenWriter{}, "tests")
 	require.NoError(t, err)
 	assert.ErrorIs(t, w.Close(), errDisk)
 }
@@ -321,7 +322,7 @@ func TestAESGCMPieces(t *testing.T) {
 			want, err := io.ReadAll(noise(int64(size)))
 			require.NoError(t, err)
 			var sealed bytes.Buffer
-			w, err := c.Encrypt(&sealed)
+			w, err := c.Encrypt(t.Context(), &sealed, "tests")
 			require.NoError(t, err)
 			for rest := want; len(rest) > 0; {
 				n, err := w.Write(rest[:min(step, len(rest))])
@@ -332,7 +333,7 @@ func TestAESGCMPieces(t *testing.T) {
 			opened, err := c.Open(sealed.Bytes())
 			require.NoError(t, err)
 			assert.True(t, bytes.Equal(want, opened), "%d bytes, %d at a time", size, step)
-			r, err := c.Decrypt(&sealed)
+			r, err := c.Decrypt(t.Context(), &sealed, "tests")
 			require.NoError(t, err)
 			got, err := io.ReadAll(r)
 			require.NoError(t, err)

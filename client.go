@@ -113,6 +113,7 @@ func newClient(cfg config, t *transport.Transport, limiter *wait.Limiter) (*Clie
 	c.Voting = (*VotingService)(&s)
 
 	c.tokens = newTokens(cfg.auth, c.scope, c.authenticate)
+	c.cacheTokens()
 	c.channel = newChannel(c)
 	c.waiting = &wait.Engine{
 		Scope:    c.scope,

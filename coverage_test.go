@@ -24,8 +24,10 @@ import (
 // several.
 var workflows = []string{
 	"Profile.Provision", "Device.Onboard",
-	"OAuth.Authorize", "OAuth.TokenSource",
+	"OAuth.Authorize", "OAuth.TokenSource", "OAuth.CachedTokenSource",
 	"DataToken.All", "DataToken.Store", "DataToken.Retrieve",
+	"DataToken.StoreAll", "DataToken.RetrieveAll", "DataToken.DeleteAll",
+	"DataToken.StoreFile", "DataToken.RetrieveFile",
 	"Policy.Gate", "Voting.Watch",
 }
 

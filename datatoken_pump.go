@@ -31,12 +31,12 @@ type pump struct {
 // be io.EOF, which readers take for the end of the data.
 var errBroken = errors.New("the data could not be read or encrypted")
 
-// startPump begins to read. The caller calls stop.
-func startPump(from io.Reader, cipher Cipher, progress func(int64)) *pump {
+// startPump begins to read. The caller calls stop. The cipher gets ctx and binding.
+func startPump(ctx context.Context, from io.Reader, cipher Cipher, binding Binding, progress func(int64)) *pump {
 	r, w := io.Pipe()
 	p := &pump{PipeReader: r, done: make(chan struct{})}
 	go func() {
-		err := p.run(from, cipher, w, progress)
+		err := p.run(ctx, from, cipher, binding, w, progress)
 		if err != nil && !p.abandoned.Load() {
 			p.failure = err
 		}
@@ -49,8 +49,8 @@ func startPump(from io.Reader, cipher Cipher, progress func(int64)) *pump {
 	return p
 }
 
-func (p *pump) run(from io.Reader, cipher Cipher, to io.Writer, progress func(int64)) error {
-	enc, err := cipher.Encrypt(to)
+func (p *pump) run(ctx context.Context, from io.Reader, cipher Cipher, binding Binding, to io.Writer, progress func(int64)) error {
+	enc, err := cipher.Encrypt(ctx, to, binding)
 	if err != nil {
 		return err
 	}
@@ -105,10 +105,17 @@ func (p *pump) stop() (size int64, failure error) {
 type passthrough struct{}
 
 // Encrypt writes what it is given.
-func (passthrough) Encrypt(dst io.Writer) (io.WriteCloser, error) { return writeCloser{dst}, nil }
+func (passthrough) Encrypt(_ context.Context, dst io.Writer, _ Binding) (io.WriteCloser, error) {
+	return writeCloser{dst}, nil
+}
 
 // Decrypt reads what there is.
-func (passthrough) Decrypt(src io.Reader) (io.Reader, error) { return src, nil }
+func (passthrough) Decrypt(_ context.Context, src io.Reader, _ Binding) (io.Reader, error) {
+	return src, nil
+}
+
+// Binds returns false.
+func (passthrough) Binds() bool { return false }
 
 type writeCloser struct{ io.Writer }
 

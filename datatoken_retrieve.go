@@ -46,7 +46,8 @@ type received struct{ *wire.Announcement }
 // Ciphertext is the data behind a token, as it was stored.
 type Ciphertext struct {
 	io.ReadCloser
-	// Context is what the data belongs to, or "" if the server does not say.
+	// Context is what the data belongs to, or "" if the server does not say. The
+	// server can say anything, so this is no Binding to decrypt with.
 	Context string
 	// Size is the number of bytes, or -1 if it is not known.
 	Size int64
@@ -333,6 +334,9 @@ func (c *Client) download(ctx context.Context, r *request) (*Ciphertext, error) 
 // A Retrieval holds the parameters of Retrieve. Cipher must be set.
 type Retrieval struct {
 	Cipher Cipher // with the key that Store used
+	// Context is the Payload.Context that the data was stored with. It must be
+	// set if Cipher binds, and is not used otherwise.
+	Context string
 	// Progress is called as ciphertext arrives, with the number of bytes so far
 	// and the total, which is -1 if it is not known. It may be nil. It must not
 	// block.
@@ -347,12 +351,16 @@ type Retrieval struct {
 // and the error is a *ValidationError. Any other error is a *StepError, also that of
 // a Read. Calling Retrieve again is safe.
 //
-// With AESGCM the whole payload is authenticated before Retrieve returns. With
+// A payload of another context is a StepDecrypt that matches ErrDecrypt if the Cipher
+// binds. With AESGCM the whole payload is authenticated before Retrieve returns. With
 // agecipher each piece is authenticated before it is read, and the data is complete
 // only when the reader returns io.EOF.
 func (s *DataTokenService) Retrieve(ctx context.Context, token string, r Retrieval) (io.ReadCloser, error) {
 	if r.Cipher == nil {
 		return nil, invalid(operation.DataTokenRequest, "cipher", "is nil")
+	}
+	if r.Context == "" && r.Cipher.Binds() {
+		return nil, invalid(operation.DataTokenRequest, "context", "is empty, and the cipher binds to it")
 	}
 	if err := checkIdentifier(operation.DataTokenRequest, "token", token); err != nil {
 		return nil, err
@@ -373,7 +381,7 @@ func (s *DataTokenService) Retrieve(ctx context.Context, token string, r Retriev
 		return nil, &StepError{Step: StepDownload, Err: err}
 	}
 	source := &progressReader{r: found, total: found.Size, report: r.Progress}
-	plaintext, err := r.Cipher.Decrypt(source)
+	plaintext, err := r.Cipher.Decrypt(ctx, source, Binding(r.Context))
 	if err != nil {
 		_ = found.Close()
 		return nil, source.stepError(err)

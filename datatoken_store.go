@@ -19,7 +19,8 @@ import (
 type Payload struct {
 	Data   io.Reader // the plaintext, read to its end
 	Cipher Cipher
-	// Context is what the data belongs to. It is free text.
+	// Context is what the data belongs to. It is free text. A Cipher that binds
+	// makes a ciphertext that opens only with the same Context in Retrieval.
 	Context string
 	// TTL is how long storing may take, in whole minutes. See ReserveRequest.TTL.
 	TTL time.Duration
@@ -117,7 +118,7 @@ func (s *DataTokenService) Store(ctx context.Context, p Payload) (string, error)
 	if err != nil {
 		return "", &StepError{Step: StepReserve, Err: err}
 	}
-	encrypted := startPump(p.Data, p.Cipher, p.Progress)
+	encrypted := startPump(ctx, p.Data, p.Cipher, Binding(p.Context), p.Progress)
 	unsure, err := s.sendPayload(ctx, temporary, encrypted)
 	size, broken := encrypted.stop()
 	meta.Size = size
@@ -219,7 +220,7 @@ func (s *DataTokenService) Upload(ctx context.Context, stream Secret, ciphertext
 	if known, ok := ciphertext.(interface{ Len() int }); ok {
 		length = int64(known.Len()) // a buffer, or a reader of bytes or of a string
 	}
-	p := startPump(ciphertext, passthrough{}, nil)
+	p := startPump(ctx, ciphertext, passthrough{}, "", nil)
 	release := p.abandonWith(ctx, s.client.scope)
 	err = s.client.upload(ctx, r, p, length)
 	release()

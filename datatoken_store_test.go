@@ -286,11 +286,15 @@ type fakeCipher struct {
 	after             int64
 }
 
-func (c fakeCipher) Encrypt(dst io.Writer) (io.WriteCloser, error) {
+func (c fakeCipher) Encrypt(_ context.Context, dst io.Writer, _ privicore.Binding) (io.WriteCloser, error) {
 	return &fakeWriter{c, dst, 0}, c.start
 }
 
-func (c fakeCipher) Decrypt(src io.Reader) (io.Reader, error) { return src, nil }
+func (c fakeCipher) Decrypt(_ context.Context, src io.Reader, _ privicore.Binding) (io.Reader, error) {
+	return src, nil
+}
+
+func (c fakeCipher) Binds() bool { return false }
 
 type fakeWriter struct {
 	fakeCipher

@@ -48,25 +48,31 @@ func TestReadmeCode(t *testing.T) {
 	assert.Equal(t, 1, programs)
 }
 
-// docs/reliability.md names tests, options and errors. All of them exist.
-func TestReliabilityNames(t *testing.T) {
+// What docs/reliability.md and docs/keys.md name exists.
+func TestNamesInDocs(t *testing.T) {
 	t.Parallel()
-	document, err := os.ReadFile("docs/reliability.md")
-	require.NoError(t, err)
-	var source strings.Builder
-	require.NoError(t, filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+	declared := make(map[string]bool)
+	declaration := regexp.MustCompile(`(?m)^(?:func (?:\([^)]*\) )?|type |var |const |\t)([A-Z]\w*)`)
+	require.NoError(t, filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".go" {
 			return err
 		}
-		text, err := os.ReadFile(path) // #nosec G122 -- the project's own files
-		source.Write(text)
+		source, err := os.ReadFile(path) // #nosec G122 -- the project's own files
+		for _, match := range declaration.FindAllSubmatch(source, -1) {
+			declared[string(match[1])] = true
+		}
 		return err
 	}))
-	names := regexp.MustCompile("`(?:Test|Fuzz|With|Err|New)[A-Z][A-Za-z0-9]*`").FindAll(document, -1)
-	assert.Greater(t, len(names), 100)
-	for _, name := range names {
-		name := strings.Trim(string(name), "`")
-		declared := regexp.MustCompile(`(?m)^(func |var |\t)` + name + `(\(| += )`)
-		assert.True(t, declared.MatchString(source.String()), "%s does not exist", name)
+	for document, pattern := range map[string]string{
+		"docs/reliability.md": "`((?:Test|Fuzz|With|Err|New)[A-Z]\\w*)`",
+		"docs/keys.md":        "`\\*?(?:[A-Za-z]+\\.)?([A-Z][A-Za-z0-9]+)`",
+	} {
+		text, err := os.ReadFile(document)
+		require.NoError(t, err)
+		names := regexp.MustCompile(pattern).FindAllSubmatch(text, -1)
+		assert.Greater(t, len(names), 30)
+		for _, name := range names {
+			assert.True(t, declared[string(name[1])], "%s names %s, which does not exist", document, name[1])
+		}
 	}
 }

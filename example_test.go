@@ -711,7 +711,7 @@ func ExampleDataTokenService_Store() {
 
 	dataKey := make([]byte, 32) // from where the application keeps its keys
 	run := func() error {
-		cipher, err := privicore.NewAESGCM(dataKey) // 32 random bytes, not the profile's key
+		cipher, err := privicore.NewBoundAESGCM(dataKey) // 32 random bytes, not the profile's key
 		if err != nil {
 			return err
 		}
@@ -723,7 +723,7 @@ func ExampleDataTokenService_Store() {
 		if err != nil {
 			return err
 		}
-		plaintext, err := client.DataToken.Retrieve(ctx, token, privicore.Retrieval{Cipher: cipher})
+		plaintext, err := client.DataToken.Retrieve(ctx, token, privicore.Retrieval{Cipher: cipher, Context: "invoices"})
 		if err != nil {
 			return err
 		}

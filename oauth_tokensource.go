@@ -16,12 +16,14 @@ import (
 )
 
 // OAuthTokenSource is a TokenSource that refreshes an access token. Make one with
-// OAuthService.TokenSource. It is safe for concurrent use, and several clients may
+// OAuthService.TokenSource, or with OAuthService.CachedTokenSource if other processes
+// refresh the same token. It is safe for concurrent use, and several clients may
 // share it. The first use by each further client causes a refresh.
 type OAuthTokenSource struct {
 	service *OAuthService
 	keep    func(*AccessToken)
 	flight  singleflight.Group
+	shared  *sharedToken // nil if there is no cache
 
 	mu      sync.Mutex
 	current AccessToken
@@ -71,6 +73,9 @@ func (s *OAuthTokenSource) Token(ctx context.Context) (*AuthorizationToken, erro
 		if token := s.held(); token != nil {
 			return token, nil // it came after this call had looked
 		}
+		if s.shared != nil {
+			return s.tokenFromCache(ctx)
+		}
 		return s.refresh(ctx)
 	})
 	select {
@@ -91,7 +96,7 @@ func (s *OAuthTokenSource) held() *AuthorizationToken {
 	switch {
 	case s.current.Token.IsZero():
 		return nil
-	case s.came.IsZero() && !s.given && (forever || left > 0):
+	case s.came.IsZero() && !s.given && s.shared == nil && (forever || left > 0):
 		s.given = true
 	case s.came.IsZero() || age > sharedFor || !forever && age > left:
 		return nil // a token with a short life is shared for half of it

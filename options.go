@@ -28,6 +28,7 @@ type config struct {
 	uploadURL    string
 	insecure     bool
 	auth         auth
+	tokenCache   TokenCache
 	httpClient   *http.Client
 	userAgent    string
 	logger       *slog.Logger
@@ -165,6 +166,29 @@ func WithTokenSource(source TokenSource) Option {
 			return badOption("token source", "is nil")
 		}
 		c.auth.source, c.auth.username, c.auth.password = source, "", Secret{}
+		return nil
+	}
+}
+
+// WithTokenCache makes the client share the tokens of its credentials with other
+// clients and other processes that use the same cache, so that they authenticate once
+// for all. Tokens are shared only between clients with the same base URL, username and
+// password. FileTokenCache is a cache in a file.
+//
+// A token from the cache is used until it is about to expire or is refused. If the
+// cache fails, or another process holds it for more than 15 seconds, the client logs
+// that with level Warn and authenticates for itself.
+// Close leaves the token good, for the next process. Profile.RevokeToken revokes it and
+// takes it out of the cache.
+//
+// The option has no effect on WithToken and WithTokenSource.
+// OAuthService.CachedTokenSource is a TokenSource with a cache.
+func WithTokenCache(cache TokenCache) Option {
+	return func(c *config) error {
+		if cache == nil {
+			return badOption("token cache", "is nil")
+		}
+		c.tokenCache = cache
 		return nil
 	}
 }

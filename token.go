@@ -59,6 +59,9 @@ var errNoToken = fmt.Errorf("%w: the client has no token; use WithToken, WithCre
 type tokens struct {
 	scope *lifecycle.Scope
 	fetch func(context.Context) (*AuthorizationToken, error) // nil if there is nothing but the token
+	// forget takes a token that was revoked out of the cache. It is nil if there is
+	// no cache.
+	forget func(value string)
 
 	mu      sync.Mutex
 	current *heldToken
@@ -146,9 +149,12 @@ func (t *tokens) setLocked(token *AuthorizationToken) {
 // drop forgets a token that was revoked.
 func (t *tokens) drop(value string) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	if t.current != nil && t.current.value == value {
 		t.current = nil
+	}
+	t.mu.Unlock()
+	if t.forget != nil {
+		t.forget(value)
 	}
 }
 

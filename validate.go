@@ -17,15 +17,15 @@ func invalid(op *operation.Operation, field, reason string) error {
 
 // checkIdentifier refuses a text that cannot be an identifier or a name: one that
 // is blank, that checkText refuses, or that a server or a proxy could read as a
-// path.
+// path. Routers of net/http do not match a segment that is a slash.
 func checkIdentifier(op *operation.Operation, field, value string) error {
 	switch {
+	case value != "" && strings.Trim(value, `/\`) == "":
+		return invalid(op, field, "is nothing but slashes")
 	case value != "" && strings.TrimSpace(value) != "" && value != strings.TrimSpace(value):
 		return invalid(op, field, "begins or ends with white space")
 	case len(value) > 1024:
 		return invalid(op, field, "is longer than 1024 bytes")
-	case value != "" && strings.Trim(value, `/\`) == "":
-		return invalid(op, field, "is nothing but slashes")
 	case hasDotSegment(value):
 		return invalid(op, field, "has a dot segment")
 	}

@@ -45,7 +45,7 @@ func random(t *testing.T, n int) []byte {
 func encrypt(t testing.TB, c privicore.Cipher, plaintext []byte) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	w, err := c.Encrypt(&out)
+	w, err := c.Encrypt(t.Context(), &out, "tests")
 	require.NoError(t, err)
 	_, err = io.Copy(w, iotest.HalfReader(bytes.NewReader(plaintext)))
 	require.NoError(t, err)
@@ -56,7 +56,7 @@ func encrypt(t testing.TB, c privicore.Cipher, plaintext []byte) []byte {
 // decrypt reads until the end or a failure, and checks that a failure lasts.
 func decrypt(t testing.TB, c privicore.Cipher, src io.Reader) ([]byte, error) {
 	t.Helper()
-	r, err := c.Decrypt(src)
+	r, err := c.Decrypt(t.Context(), src, "tests")
 	if err != nil {
 		assert.Nil(t, r)
 		return nil, err
@@ -133,10 +133,10 @@ func TestNewFor(t *testing.T) {
 	require.Error(t, err)
 	assert.NotErrorIs(t, err, privicore.ErrDecrypt)
 	for _, c := range []*agecipher.Cipher{agecipher.NewFor(nil, []age.Identity{alice}), agecipher.New(nil), {}} {
-		_, err := c.Encrypt(io.Discard)
+		_, err := c.Encrypt(t.Context(), io.Discard, "tests")
 		assert.ErrorContains(t, err, "no recipients")
 	}
-	_, err = agecipher.New(nil).Decrypt(bytes.NewReader(ciphertext))
+	_, err = agecipher.New(nil).Decrypt(t.Context(), bytes.NewReader(ciphertext), "tests")
 	assert.ErrorContains(t, err, "no identity")
 }
 
@@ -242,13 +242,13 @@ func TestStreams(t *testing.T) {
 	t.Parallel()
 	c := agecipher.New(identity(t))
 	plaintext := random(t, 10*chunk)
-	r, err := c.Decrypt(io.MultiReader(bytes.NewReader(encrypt(t, c, plaintext)[:3*sealedChunk]), iotest.ErrReader(errors.New("late"))))
+	r, err := c.Decrypt(t.Context(), io.MultiReader(bytes.NewReader(encrypt(t, c, plaintext)[:3*sealedChunk]), iotest.ErrReader(errors.New("late"))), "tests")
 	require.NoError(t, err)
 	got, _ := io.ReadAll(r)
 	assert.Len(t, got, 2*chunk)
 
 	var out bytes.Buffer
-	w, err := c.Encrypt(&out)
+	w, err := c.Encrypt(t.Context(), &out, "tests")
 	require.NoError(t, err)
 	_, err = w.Write(plaintext)
 	require.NoError(t, err)

@@ -44,7 +44,7 @@ type part struct {
 // Those that measure memory come first: what the others leave on the heap lets it grow
 // further before it is collected.
 var parts = []part{
-	{"transfers", transfers}, {"bulk", bulk}, {"clones", clones},
+	{"transfers", transfers}, {"bulk", bulk}, {"many", many}, {"clones", clones},
 	{"calls", calls}, {"lists", lists}, {"waits", waits}, {"polls", polls},
 }
 

@@ -2,6 +2,7 @@ package privicoretest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"maps"
 	"path"
@@ -55,7 +56,7 @@ func (p *Profile) AddEncrypted(about DataToken, cipher privicore.Cipher, plainte
 	if about.Size == 0 {
 		about.Size = int64(len(plaintext))
 	}
-	ciphertext, err := encrypt(cipher, plaintext)
+	ciphertext, err := encrypt(cipher, plaintext, privicore.Binding(about.Context))
 	p.change("data token", func(s *state) error {
 		if err == nil {
 			token, err = s.addDataToken(p.profile, about, ciphertext)
@@ -65,9 +66,9 @@ func (p *Profile) AddEncrypted(about DataToken, cipher privicore.Cipher, plainte
 	return token
 }
 
-func encrypt(cipher privicore.Cipher, plaintext []byte) ([]byte, error) {
+func encrypt(cipher privicore.Cipher, plaintext []byte, binding privicore.Binding) ([]byte, error) {
 	var ciphertext bytes.Buffer
-	w, err := cipher.Encrypt(&ciphertext)
+	w, err := cipher.Encrypt(context.Background(), &ciphertext, binding)
 	if err != nil {
 		return nil, err
 	}

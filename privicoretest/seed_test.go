@@ -253,7 +253,7 @@ func TestSeedingFollowsTheRules(t *testing.T) {
 		"storage.device_not_approved":                func() { alice.AddDevice("x", privicoretest.DeviceRejected, privicoretest.Storage) },
 		"storage.device_required":                    func() { alice.AddDataToken(about, nil) },
 		"context: This value should not be blank":    func() { alice.AddDataToken(privicoretest.DataToken{}, nil) },
-		"AESGCM has no key":                          func() { alice.AddEncrypted(about, &privicore.AESGCM{}, nil) },
+		"AES-256-GCM has no key":                     func() { alice.AddEncrypted(about, &privicore.AESGCM{}, nil) },
 		"token was not found":                        func() { alice.Ciphertext("dtk-x") },
 		"voting_configuration_name_taken":            func() { alice.AddVotingConfiguration(privicoretest.VotingConfiguration{Name: "taken"}) },
 		"timeLimit": func() {

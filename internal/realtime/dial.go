@@ -19,10 +19,15 @@ func dial(ctx context.Context, config *Config) (*conn, error) {
 		capture.next = http.DefaultTransport
 	}
 	client.Transport = capture
-	ws, resp, err := websocket.Dial(ctx, config.URL, &websocket.DialOptions{
-		HTTPClient:      &client,
-		HTTPHeader:      config.Header,
-		CompressionMode: websocket.CompressionDisabled,
+	var ws *websocket.Conn
+	var resp *http.Response
+	var err error
+	handshake(capture, func() {
+		ws, resp, err = websocket.Dial(ctx, config.URL, &websocket.DialOptions{
+			HTTPClient:      &client,
+			HTTPHeader:      config.Header,
+			CompressionMode: websocket.CompressionDisabled,
+		})
 	})
 	if err != nil {
 		return nil, dialError(resp, err)

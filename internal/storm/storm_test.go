@@ -22,7 +22,7 @@ import (
 )
 
 var (
-	stormTime    = flag.Duration("storm.time", 2*time.Second, "how long the storm on the plain path lasts; the others last a quarter of it")
+	stormTime    = flag.Duration("storm.time", time.Second, "how long the storm on the plain path lasts; the others last a quarter of it")
 	stormSeed    = flag.Uint64("storm.seed", 1, "seed of the calls and faults; 0 draws one")
 	stormRate    = flag.Float64("storm.rate", 0.1, "how likely a call, a command, a connection and a join meet a fault")
 	stormWorkers = flag.Int("storm.workers", 40, "goroutines that make calls")

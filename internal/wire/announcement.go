@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strings"
+	"unicode"
 )
 
 // Announcement is what is known of where requested data is. The zero value
@@ -106,7 +107,7 @@ func PermanentToken(body []byte) string {
 			return ""
 		}
 	}
-	if strings.ContainsAny(token, " \t\r\n") || statusOf(token) != Unknown {
+	if strings.ContainsFunc(token, unicode.IsSpace) || statusOf(token) != Unknown {
 		return ""
 	}
 	return token

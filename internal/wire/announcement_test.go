@@ -126,6 +126,8 @@ func TestPermanentToken(t *testing.T) {
 		`"0197-35"`:                         "0197-35",
 		`"dtk-a.b"`:                         "dtk-a.b",
 		"dtk-1\n":                           "dtk-1",
+		"dtk-\v1":                           "",
+		`"dtk-1\u00a0"`:                     "",
 		``:                                  "",
 		`null`:                              "",
 		`{}`:                                "",

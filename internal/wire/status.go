@@ -74,7 +74,8 @@ func idInObject(body []byte) string {
 // look like UUIDs, but not all were well-formed, so an id only needs a digit and
 // must have no dot and no space.
 func looksLikeID(text string) bool {
-	return strings.ContainsAny(text, "0123456789") && !strings.ContainsAny(text, ". \t\r\n")
+	notInID := func(r rune) bool { return r == '.' || unicode.IsSpace(r) }
+	return strings.ContainsAny(text, "0123456789") && !strings.ContainsFunc(text, notInID)
 }
 
 // ReadStatus reads an answer of /request-status. The argument accepted reports

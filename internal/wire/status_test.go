@@ -56,6 +56,8 @@ func TestCommandID(t *testing.T) {
 		{"", `["started"]`, ""},
 		{"", `["profile.registered2"]`, ""},
 		{"", `"Accepted"`, ""},
+		{"", `"c1\f"`, ""},
+		{"", `"c\u00a01"`, ""},
 		{"", `"command 1 was accepted"`, ""},
 		{"", `{"message":"accepted"}`, ""},
 		{"", `{"commandId":null}`, ""},
