@@ -284,7 +284,8 @@ func (c *Client) exchange(ctx context.Context, r *request) (*Response, error) {
 	if err != nil {
 		return nil, newCallError(r.shown(), err)
 	}
-	resp := &Response{StatusCode: got.StatusCode, Header: got.Header, Body: got.Body, client: c, sent: sent}
+	body := wire.WithoutMark(got.Body)
+	resp := &Response{StatusCode: got.StatusCode, Header: got.Header, Body: body, client: c, sent: sent}
 	capture(ctx, resp)
 	r.seen.answered(r.op, resp)
 	return resp, nil

@@ -1,11 +1,13 @@
 package privicore
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
 	"iter"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/privicore/privicore-go/internal/operation"
@@ -275,7 +277,8 @@ func (s *DataTokenService) All(ctx context.Context, filter DataTokenFilter) iter
 		DataTokenFilter
 	}
 	return func(yield func(DataToken, error) bool) {
-		previous, seen := "", 0
+		var previous []DataToken
+		seen := 0
 		for number := 1; ; number++ {
 			p := params{form: query{number, perPage, filter}}
 			tokens, resp, err := page[DataToken](ctx, s.client, operation.DataTokenList, p)
@@ -284,10 +287,10 @@ func (s *DataTokenService) All(ctx context.Context, filter DataTokenFilter) iter
 				return
 			}
 			// A server that does not know pages answers with the same one.
-			if len(tokens) == 0 || tokens[0].Token == previous {
+			if len(tokens) == 0 || slices.EqualFunc(tokens, previous, sameToken) {
 				return
 			}
-			previous = tokens[0].Token
+			previous = tokens
 			seen += len(tokens)
 			for _, token := range tokens {
 				if !yield(token, nil) {
@@ -299,6 +302,12 @@ func (s *DataTokenService) All(ctx context.Context, filter DataTokenFilter) iter
 			}
 		}
 	}
+}
+
+// sameToken reports whether two entries are about the same token. The token of an odd
+// entry is empty, which says nothing.
+func sameToken(a, b DataToken) bool {
+	return a.Token == b.Token && (a.Token != "" || bytes.Equal(a.RawJSON(), b.RawJSON()))
 }
 
 // isLastPage reports whether there are no more items after a page. The server may

@@ -243,21 +243,34 @@ func TestUploadStalls(t *testing.T) {
 	})
 }
 
-// A page of a proxy is no answer of the upload server, whatever its status.
-func TestUploadAnsweredByAPage(t *testing.T) {
+// A 200 with a page or with an error in it is no success, and the data may not have
+// arrived. Any other body is.
+func TestUploadAnsweredWithSomethingElse(t *testing.T) {
 	t.Parallel()
-	bubbled(t, func(t *testing.T, c *privicore.Client, s *privicoretest.Server) {
-		pending, err := c.DataToken.Reserve(t.Context(), privicore.ReserveRequest{Context: "x"})
-		require.NoError(t, err)
-		temporary, err := pending.Result(t.Context())
-		require.NoError(t, err)
-		s.Next("DataToken.Upload", privicoretest.Fault{
-			Status: 200, Header: http.Header{"Content-Type": {"text/html"}}, Body: "\n<html><body>Sign in</body></html>",
+	for body, why := range map[string]string{
+		"\n<html><body>Sign in</body></html>": "page",
+		`{"error":"no space left"}`:           "reports an error",
+		`{"errors":["no space left"]}`:        "reports an error",
+		`{"success":false}`:                   "reports an error",
+		`{"success":true,"error":null}`:       "",
+		`"stored"`:                            "",
+		`stored`:                              "",
+	} {
+		bubbled(t, func(t *testing.T, c *privicore.Client, s *privicoretest.Server) {
+			pending, err := c.DataToken.Reserve(t.Context(), privicore.ReserveRequest{Context: "x"})
+			require.NoError(t, err)
+			temporary, err := pending.Result(t.Context())
+			require.NoError(t, err)
+			s.Next("DataToken.Upload", privicoretest.Fault{Status: 200, Header: http.Header{"Content-Type": {"text/html"}}, Body: body})
+			err = c.DataToken.Upload(t.Context(), temporary.Stream, strings.NewReader("ciphertext"))
+			if why == "" {
+				require.NoError(t, err, body)
+				return
+			}
+			require.ErrorIs(t, err, privicore.ErrUnexpectedAnswer, body)
+			require.ErrorIs(t, err, privicore.ErrAmbiguous)
+			require.ErrorContains(t, err, why)
+			require.NoError(t, c.DataToken.Upload(t.Context(), temporary.Stream, strings.NewReader("ciphertext")), "the stream was not used up")
 		})
-		err = c.DataToken.Upload(t.Context(), temporary.Stream, strings.NewReader("ciphertext"))
-		require.ErrorIs(t, err, privicore.ErrUnexpectedAnswer)
-		require.ErrorIs(t, err, privicore.ErrAmbiguous)
-		require.ErrorContains(t, err, "page")
-		require.NoError(t, c.DataToken.Upload(t.Context(), temporary.Stream, strings.NewReader("ciphertext")), "the stream was not used up")
-	})
+	}
 }

@@ -31,6 +31,13 @@ type pump struct {
 // be io.EOF, which readers take for the end of the data.
 var errBroken = errors.New("the data could not be read or encrypted")
 
+// errNoWriter and errNoReader mean that a Cipher returned neither a result nor an
+// error.
+var (
+	errNoWriter = errors.New("the cipher returned no writer")
+	errNoReader = errors.New("the cipher returned no reader")
+)
+
 // startPump begins to read. The caller calls stop. The cipher gets ctx and binding.
 func startPump(ctx context.Context, from io.Reader, cipher Cipher, binding Binding, progress func(int64)) *pump {
 	r, w := io.Pipe()
@@ -54,11 +61,14 @@ func (p *pump) run(ctx context.Context, from io.Reader, cipher Cipher, binding B
 	if err != nil {
 		return err
 	}
+	if enc == nil {
+		return errNoWriter
+	}
 	buf := make([]byte, 64<<10)
 	for !p.abandoned.Load() {
 		n, err := from.Read(buf)
 		if n > 0 {
-			if _, err := enc.Write(buf[:n]); err != nil {
+			if err := writeAll(enc, buf[:n]); err != nil {
 				return err
 			}
 			size := p.size.Add(int64(n))
@@ -74,6 +84,16 @@ func (p *pump) run(ctx context.Context, from io.Reader, cipher Cipher, binding B
 		}
 	}
 	return errBroken
+}
+
+// writeAll writes p. A Cipher that takes only a part of it and reports no error must
+// not lose the rest.
+func writeAll(to io.Writer, p []byte) error {
+	n, err := to.Write(p)
+	if err == nil && n < len(p) {
+		return io.ErrShortWrite
+	}
+	return err
 }
 
 // abandon ends the readers of the pump at once, and the pump as soon as it can.

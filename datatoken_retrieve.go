@@ -382,6 +382,9 @@ func (s *DataTokenService) Retrieve(ctx context.Context, token string, r Retriev
 	}
 	source := &progressReader{r: found, total: found.Size, report: r.Progress}
 	plaintext, err := r.Cipher.Decrypt(ctx, source, Binding(r.Context))
+	if err == nil && plaintext == nil {
+		err = errNoReader
+	}
 	if err != nil {
 		_ = found.Close()
 		return nil, source.stepError(err)

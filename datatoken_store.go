@@ -250,9 +250,10 @@ func (c *Client) uploadOnce(ctx context.Context, r *request, body io.Reader, len
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return newAPIError(r, resp)
 	}
-	if page := bytes.TrimSpace(resp.Body); len(page) > 0 && page[0] == '<' {
-		// A proxy answered. The data may not have arrived.
-		return unreadable(r, resp, wire.Describe(page, nil))
+	page := bytes.HasPrefix(bytes.TrimSpace(resp.Body), []byte("<"))
+	if page || wire.SpeaksOfError(resp.Body) {
+		// A proxy answered, or the server failed. The data may not have arrived.
+		return unreadable(r, resp, wire.Describe(resp.Body, nil))
 	}
 	return nil
 }

@@ -410,6 +410,21 @@ func TestDataTokenListCappedPages(t *testing.T) {
 	}
 }
 
+// An entry whose token cannot be read neither ends the list nor hides a page.
+func TestDataTokenListOddEntries(t *testing.T) {
+	t.Parallel()
+	for _, odd := range []string{`null`, `5`, `{}`, `{"token":null}`, `{"token":[]}`} {
+		_, s := replay(t)
+		for _, items := range []string{odd + `,{"token":"a"}`, odd + `,{"token":"b"}`, odd + `,{"token":"b"}`} {
+			s.answers = append(s.answers, []byte("HTTP/1.1 200 OK\n\n"+`{"items":[`+items+`],"meta":{"perPage":2}}`))
+		}
+		tokens, err := s.client(privicore.WithToken(testToken)).DataToken.List(t.Context(), privicore.DataTokenFilter{})
+		require.NoError(t, err, odd)
+		require.Len(t, tokens, 4, odd)
+		assert.Equal(t, []string{"", "a", "", "b"}, []string{tokens[0].Token, tokens[1].Token, tokens[2].Token, tokens[3].Token}, odd)
+	}
+}
+
 func TestUpload(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"ok", "observed"} {

@@ -333,7 +333,7 @@ func newAPIError(r *request, resp *Response) *APIError {
 		ambiguous:  !op.Idempotent && mayHaveRun(resp),
 	}
 	e.RetryAfter, _ = transport.RetryAfter(resp.Header)
-	messages, fields := wire.ErrorBody(resp.Body)
+	messages, fields := wire.ErrorBody(resp.Body, e.Parameters...)
 	if resp.StatusCode == http.StatusUnprocessableEntity && len(fields) == 0 {
 		said := messages
 		if !wire.IsJSON(resp.Body) {

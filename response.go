@@ -14,8 +14,9 @@ import (
 	"github.com/privicore/privicore-go/internal/wire"
 )
 
-// A Response is an answer as the server sent it. Its body may hold secrets, so
-// fmt shows its status and length only.
+// A Response is an answer as the server sent it, but without a byte order mark in
+// front of the body. The body may hold secrets, so fmt shows its status and length
+// only.
 type Response struct {
 	StatusCode int
 	Header     http.Header `json:"-"`

@@ -214,3 +214,26 @@ func TestDecode(t *testing.T) {
 		require.ErrorIs(t, resp.Decode(&v), privicore.ErrUnexpectedAnswer)
 	}
 }
+
+// Some servers write a byte order mark in front of JSON, which JSON does not allow.
+func TestByteOrderMark(t *testing.T) {
+	t.Parallel()
+	const mark = "\uFEFF"
+	c := fakeClient(t, func(r *http.Request, _ url.Values) (*http.Response, error) {
+		switch r.URL.Path {
+		case "/device/remove":
+			return reply(202, mark+`["`+commandID+`"]`)
+		case "/device/retrieve-profile-devices":
+			return reply(200, mark+`[{"deviceIdentifier":"`+device1+`"}]`)
+		}
+		return reply(422, mark+`{"errors":{"id":["is unknown"]}}`)
+	})
+	devices, err := c.Device.List(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, devices, 1)
+	cmd, err := c.Device.Remove(t.Context(), device1)
+	require.NoError(t, err)
+	assert.Equal(t, commandID, cmd.ID)
+	_, err = c.Device.RetrieveIdentifier(t.Context(), commandID)
+	assert.ErrorContains(t, err, "id: is unknown")
+}

@@ -34,8 +34,9 @@ type TokenSource interface {
 	// goroutines, so Token need not cache.
 	//
 	// ctx has the values of the context of the call that needs the token. It
-	// does not end with that call, but with the client or after 30 seconds. An
-	// error that matches ErrUnauthorized means that asking again cannot help.
+	// does not end with that call, but with the client or after 30 seconds. The
+	// client waits 2 seconds more for Token to return, and then goes on without it.
+	// An error that matches ErrUnauthorized means that asking again cannot help.
 	Token(ctx context.Context) (*AuthorizationToken, error)
 }
 
@@ -45,6 +46,9 @@ const (
 	renewAhead = time.Minute
 	// renewTimeout bounds one renewal.
 	renewTimeout = 30 * time.Second
+	// fetchGrace is how long a TokenSource may take to return after its context
+	// has ended.
+	fetchGrace = 2 * time.Second
 	// refusalLasts is how long a failed renewal is the answer to all who ask to
 	// renew the same token.
 	refusalLasts = time.Second
@@ -216,7 +220,7 @@ func (t *tokens) start(ctx context.Context) *renewal {
 	started := t.scope.Go(func() {
 		ctx, cancel := t.scope.Detach(withoutCapture(ctx), renewTimeout)
 		defer cancel()
-		token, err := t.fetch(ctx)
+		token, err := t.fetchBounded(ctx)
 		t.finish(r, token, err)
 	})
 	if !started {
@@ -225,6 +229,36 @@ func (t *tokens) start(ctx context.Context) *renewal {
 		close(r.done)
 	}
 	return r
+}
+
+// errSourceHangs means that a TokenSource did not return.
+var errSourceHangs = errors.New("the token source did not return in time")
+
+// fetchBounded calls fetch, and gives it up if it does not return when ctx has
+// ended. A TokenSource that hangs must hold up neither the calls nor Close.
+func (t *tokens) fetchBounded(ctx context.Context) (*AuthorizationToken, error) {
+	type result struct {
+		token *AuthorizationToken
+		err   error
+	}
+	fetched := make(chan result, 1)
+	go func() {
+		token, err := t.fetch(ctx)
+		fetched <- result{token, err}
+	}()
+	select {
+	case r := <-fetched:
+		return r.token, r.err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(fetchGrace)
+	defer timer.Stop()
+	select {
+	case r := <-fetched:
+		return r.token, r.err
+	case <-timer.C:
+		return nil, fmt.Errorf("%w: %w", errSourceHangs, ctx.Err())
+	}
 }
 
 // finish ends a renewal.

@@ -390,6 +390,31 @@ func TestCloseWaitsForTheRenewal(t *testing.T) {
 	})
 }
 
+// A TokenSource that does not return holds up neither the calls nor Close for ever.
+func TestTokenSourceThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		defer close(release)
+		c := fakeClient(t, nil, privicore.WithTokenSource(source(func(context.Context) (*privicore.AuthorizationToken, error) {
+			<-release
+			return nil, nil
+		})))
+		start := time.Now()
+		_, err := c.Device.Remove(t.Context(), device1)
+		require.ErrorAs(t, err, new(*privicore.TokenError))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.NotErrorIs(t, err, privicore.ErrAmbiguous)
+		assert.Equal(t, 32*time.Second, time.Since(start))
+
+		go func() { _, _ = c.Device.List(t.Context()) }()
+		synctest.Wait()
+		start = time.Now()
+		require.NoError(t, c.Close())
+		assert.LessOrEqual(t, time.Since(start), 2*time.Second)
+	})
+}
+
 // A refusal that comes late is about a token that has been replaced already.
 func TestLateRefusalOfAnOldToken(t *testing.T) {
 	t.Parallel()

@@ -194,23 +194,20 @@ func (c *Channel) Connect(ctx context.Context) error {
 	if !c.Enabled() {
 		return errNoURL
 	}
-	for c.join.Load() == 0 {
-		a := c.start(true)
-		if a == nil {
-			continue // it has been joined meanwhile
-		}
-		select {
-		case <-a.done:
-			if a.err != nil {
-				return a.err
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-c.scope.Done():
-			return ErrClosed
-		}
+	a := c.start(true)
+	if a == nil {
+		return c.scope.Err() // it is joined
 	}
-	return c.scope.Err()
+	select {
+	case <-a.done:
+		// A join that succeeded is enough, even if the proxy has dropped it since.
+		// Another attempt at once would leave out the backoff.
+		return a.err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.scope.Done():
+		return ErrClosed
+	}
 }
 
 // Retry forgets that a join was refused, so that the next Start or Join tries

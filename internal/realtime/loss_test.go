@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"context"
 	"log/slog"
 	"strings"
 	"testing"
@@ -103,6 +104,27 @@ func TestAnUnstableChannelIsNotBack(t *testing.T) {
 		time.Sleep(time.Hour)
 		assert.Equal(t, 1, strings.Count(p.log.String(), "\n"))
 		assert.Equal(t, 1, p.warnings())
+	})
+}
+
+// A proxy that takes joins and drops them at once is not hammered by those who wait
+// for a join.
+func TestConnectKeepsToTheBackoff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, c := newRig(t, func(p *rig, _ *Config) {
+			p.Joined = func(_ int, conn *proxytest.Conn) { conn.Drop() }
+		})
+		for range 20 {
+			assert.NoError(t, c.Connect(t.Context()), "the join succeeded")
+			synctest.Wait()
+		}
+		assert.LessOrEqual(t, len(p.JoinTimes()), 21)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		joins := len(p.JoinTimes())
+		<-ctx.Done()
+		assert.LessOrEqual(t, len(p.JoinTimes()), joins+10)
 	})
 }
 

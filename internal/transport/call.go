@@ -196,6 +196,7 @@ func (c *call) read(resp *http.Response) (err error) {
 
 // fail returns the Error for a call that ended with err.
 func (c *call) fail(err error, ambiguous bool) *Error {
+	c.checkTimeout(err)
 	ended := c.scopeErr()
 	if ended != nil && (errors.Is(err, ended) || errors.Is(context.Cause(c.ctx), ended)) {
 		err = ended
@@ -203,6 +204,13 @@ func (c *call) fail(err error, ambiguous bool) *Error {
 		err = explain(c.ctx, err)
 	}
 	return &Error{Err: c.redact(err), Ambiguous: ambiguous, Attempts: c.attempts}
+}
+
+// checkTimeout tells the roundTripper of a timeout over HTTP/2.
+func (c *call) checkTimeout(err error) {
+	if err != nil && c.hop.http2.Load() && isTimeout(err) {
+		c.t.trips.timedOut()
+	}
 }
 
 // withoutMalformedURL keeps what cannot be parsed out of the error.

@@ -88,6 +88,56 @@ func TestDeadHTTP2Connection(t *testing.T) {
 	})
 }
 
+// A pool of the user may send no pings. A connection on which a request timed out is
+// then left as soon as nobody uses it.
+func TestDeadHTTP2ConnectionOfUsersPool(t *testing.T) {
+	t.Parallel()
+	for name, bounded := range map[string]func(ctx context.Context) (context.Context, context.CancelFunc){
+		"stall": func(ctx context.Context) (context.Context, context.CancelFunc) { return ctx, func() {} },
+		"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 100*time.Millisecond)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var dead atomic.Value
+			client, url := serveFrames(t, func(conn net.Conn, n int, _ uint32) (silent bool) {
+				dead.CompareAndSwap(nil, conn)
+				return n > 1 && conn == dead.Load()
+			})
+			tr := New(Config{Client: client, StallTimeout: 200 * time.Millisecond})
+			call := func() error {
+				ctx, cancel := bounded(t.Context())
+				defer cancel()
+				_, err := tr.Do(ctx, get(url))
+				return err
+			}
+			_, err := tr.Do(t.Context(), get(url))
+			require.NoError(t, err)
+			require.Error(t, call())
+			for range 20 {
+				// net/http may need a moment to forget a request that timed out.
+				if err = call(); err == nil {
+					break
+				}
+			}
+			assert.NoError(t, err, "the dead connection is used for ever")
+		})
+	}
+}
+
+// Other pools are not touched.
+func TestPingless(t *testing.T) {
+	t.Parallel()
+	pinging := &http.Transport{HTTP2: &http.HTTP2Config{SendPingTimeout: time.Second}}
+	for _, rt := range []http.RoundTripper{NewPool(), pinging, roundTrip(nil)} {
+		assert.Nil(t, newRoundTripper(rt, 0).pingless())
+	}
+	for _, pool := range []*http.Transport{{}, {HTTP2: &http.HTTP2Config{MaxReadFrameSize: 1 << 20}}} {
+		assert.Same(t, pool, newRoundTripper(pool, 0).pingless())
+	}
+}
+
 // mute is a connection that takes what is written and sends it nowhere.
 type mute struct {
 	net.Conn

@@ -1,8 +1,10 @@
 package transport
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 const maxRedirects = 5
@@ -28,6 +30,13 @@ func confine(client *http.Client, trips *roundTripper) *http.Client {
 	return &confined
 }
 
+// sameOrigin reports whether two URLs lead to the same server. Servers write their
+// own name in either case, and with or without the port of the scheme.
 func sameOrigin(a, b *url.URL) bool {
-	return a.Scheme == b.Scheme && a.Host == b.Host
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && portOf(a) == portOf(b)
+}
+
+// portOf returns the port of a URL, or that of its scheme.
+func portOf(u *url.URL) string {
+	return cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
 }

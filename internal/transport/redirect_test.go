@@ -6,6 +6,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -159,4 +160,24 @@ func TestRedirectPolicyOfUsersClient(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 200, answer.StatusCode)
 	assert.EqualValues(t, 1, arrived.Load())
+}
+
+func TestSameOrigin(t *testing.T) {
+	t.Parallel()
+	parse := func(text string) *url.URL {
+		u, err := url.Parse(text)
+		require.NoError(t, err)
+		return u
+	}
+	for _, same := range []string{"https://api.test", "https://api.test:443/x", "https://API.Test/", "https://api.test:/x?y"} {
+		assert.True(t, sameOrigin(parse(same), parse("https://api.test/")), same)
+	}
+	for _, other := range []string{
+		"http://api.test", "http://api.test:443", "https://api.test:80", "https://api.test:9009",
+		"https://api.test.", "https://api.test.evil", "https://evil@evil.test", "https://",
+	} {
+		assert.False(t, sameOrigin(parse(other), parse("https://api.test/")), other)
+	}
+	assert.True(t, sameOrigin(parse("http://[::1]:80/"), parse("http://[::1]")))
+	assert.False(t, sameOrigin(parse("http://[::1]:8009/"), parse("http://[::1]")))
 }

@@ -81,6 +81,7 @@ func (c *call) again(resp *http.Response, err error) bool {
 	if !c.affordable(pause) {
 		return false
 	}
+	c.checkTimeout(err)
 	c.retry.pause, c.retry.pausing = pause, true
 	c.retry.status, c.retry.err = 0, err
 	if err == nil {

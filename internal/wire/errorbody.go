@@ -16,9 +16,10 @@ type FieldError struct {
 }
 
 // ErrorBody reads an error body in any of the forms that occur: a string, an
-// array of strings, an object with a message, an object that names fields. For
-// a body that is not JSON the message describes it.
-func ErrorBody(body []byte) (messages []string, fields []FieldError) {
+// array of strings, an object with a message, an object that names fields. The
+// parameters that were sent help to find what is a field. For a body that is not
+// JSON the message describes it.
+func ErrorBody(body []byte, parameters ...string) (messages []string, fields []FieldError) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil, nil
 	}
@@ -26,7 +27,7 @@ func ErrorBody(body []byte) (messages []string, fields []FieldError) {
 	if decodeAny(body, &value) != nil {
 		return []string{Describe(body, nil)}, nil
 	}
-	var c collector
+	c := collector{parameters: parameters}
 	c.collect(value, "", 0)
 	return c.messages, c.fields
 }
@@ -34,7 +35,7 @@ func ErrorBody(body []byte) (messages []string, fields []FieldError) {
 // Keys whose value is about the whole call, and keys that wrap a list of
 // fields. Any other key with text below it is a field.
 var (
-	messageKeys = []string{"message", "error", "detail", "title", "description", "error_description"}
+	messageKeys = []string{"message", "error", "detail", "title", "description", "error_description", "msg", "reason"}
 	wrapperKeys = []string{"errors", "violations", "fields", "data", "children"}
 	ignoredKeys = []string{"code", "status", "statusCode", "type", "trace", "success"}
 	fieldKeys   = []string{"field", "propertyPath", "property", "parameter", "param", "name"}
@@ -46,8 +47,9 @@ const maxErrorDepth = 8
 
 // collector gathers the parts of an error body.
 type collector struct {
-	messages []string
-	fields   []FieldError
+	parameters []string // that were sent
+	messages   []string
+	fields     []FieldError
 }
 
 // collect takes in a value that is about a field, or about the whole call if
@@ -77,24 +79,83 @@ func (c *collector) collect(value any, field string, depth int) {
 func (c *collector) object(object map[string]any, field string, depth int) {
 	// A name beside a message is that of the field the message is about; alone
 	// it is a field with its message.
-	named := slices.ContainsFunc(messageKeys, func(key string) bool { return object[key] != nil })
-	if named {
-		for _, key := range fieldKeys {
-			if name, ok := object[key].(string); ok {
-				field = name
-			}
+	nameKey := ""
+	if slices.ContainsFunc(messageKeys, func(key string) bool { return object[key] != nil }) {
+		if name, key := c.nameIn(object); key != "" {
+			field, nameKey = name, key
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(object)) {
-		isName := named && slices.Contains(fieldKeys, key) && object[key] == any(field)
 		switch {
-		case slices.Contains(ignoredKeys, key) || isName:
+		case slices.Contains(ignoredKeys, key) || key == nameKey:
 		case slices.Contains(messageKeys, key), slices.Contains(wrapperKeys, key):
 			c.collect(object[key], field, depth+1)
+		case c.isParameter(field) && !c.isParameter(key):
+			c.collectPart(object[key], field, key, depth+1)
 		default:
 			c.collect(object[key], key, depth+1)
 		}
 	}
+}
+
+// nameIn returns the field that the message in an object is about, and the key that
+// it is under. It returns "" if there is none.
+func (c *collector) nameIn(object map[string]any) (name, key string) {
+	for _, k := range fieldKeys {
+		if text, ok := object[k].(string); ok {
+			name, key = text, k
+		}
+	}
+	if key != "" {
+		return name, key
+	}
+	// Under any other key a parameter can stand at the end of a path.
+	for _, k := range slices.Sorted(maps.Keys(object)) {
+		if slices.Contains(messageKeys, k) || slices.Contains(wrapperKeys, k) {
+			continue
+		}
+		text := pathIn(object[k])
+		if last := text[strings.LastIndexAny(text, "/.")+1:]; c.isParameter(last) {
+			return last, k
+		}
+	}
+	return "", ""
+}
+
+// pathIn returns a text that may be the path of a parameter: the value itself, the
+// last element of an array, or the only member of an object.
+func pathIn(value any) string {
+	switch v := value.(type) {
+	case []any:
+		if len(v) > 0 {
+			value = v[len(v)-1]
+		}
+	case map[string]any:
+		for _, member := range v {
+			if len(v) == 1 {
+				value = member
+			}
+		}
+	}
+	text, _ := value.(string)
+	return text
+}
+
+// collectPart takes in a value that is about a part of a parameter, or about a rule
+// that the parameter breaks.
+func (c *collector) collectPart(value any, parameter, part string, depth int) {
+	before := len(c.fields)
+	c.collect(value, parameter, depth)
+	for i := before; i < len(c.fields); i++ {
+		if f := &c.fields[i]; f.Field == parameter {
+			f.Message = part + ": " + f.Message
+		}
+	}
+}
+
+// isParameter reports whether name is that of a parameter that was sent.
+func (c *collector) isParameter(name string) bool {
+	return slices.ContainsFunc(c.parameters, func(p string) bool { return strings.TrimSuffix(p, "[]") == name })
 }
 
 // SpeaksOfError reports whether body is a JSON object that reports an error: a

@@ -48,6 +48,37 @@ func TestErrorBody(t *testing.T) {
 	}
 }
 
+// The parameters that were sent show what is a field.
+func TestErrorBodyWithParameters(t *testing.T) {
+	t.Parallel()
+	limit := []FieldError{{"timeLimit", "is long"}}
+	for _, test := range []struct {
+		body   string
+		fields []FieldError
+	}{
+		{`{"errors":[{"loc":["body","timeLimit"],"msg":"is long","type":"value_error"}]}`, limit},
+		{`{"errors":[{"source":{"pointer":"/data/attributes/timeLimit"},"title":"is long"}]}`, limit},
+		{`{"invalid-params":[{"name":"timeLimit","reason":"is long"}]}`, limit},
+		{`{"title":"bad","invalid-params":[{"name":"timeLimit","reason":"is long"}]}`, limit},
+		{`{"title":"bad","details":{"timeLimit":["is long"]}}`, limit},
+		{`{"errors":[{"param":"timeLimit","msg":"is long"}]}`, limit},
+		{`{"errors":[{"path":"timeLimit","message":"is long"}]}`, limit},
+		{`{"errors":[{"path":"body.timeLimit","message":"is long"}]}`, limit},
+		{`{"errors":{"timeLimit":"is long"}}`, limit},
+		{`{"timeLimit":{"tooLong":"is long"}}`, []FieldError{{"timeLimit", "tooLong: is long"}}},
+		{`{"deviceIdentifiers":{"1":["is unknown"]}}`, []FieldError{{"deviceIdentifiers", "1: is unknown"}}},
+		{`{"scope":{"0":"is unknown"}}`, []FieldError{{"scope", "0: is unknown"}}},
+		// A parameter below another one is a field of its own.
+		{`{"timeLimit":{"deviceIdentifiers":"is unknown"}}`, []FieldError{{"deviceIdentifiers", "is unknown"}}},
+		// What is no parameter is not taken for one.
+		{`{"errors":[{"loc":["body","x"],"msg":"is long"}]}`, []FieldError{{"loc", "body"}, {"loc", "x"}}},
+		{`{"other":{"tooLong":"is long"}}`, []FieldError{{"tooLong", "is long"}}},
+	} {
+		_, fields := ErrorBody([]byte(test.body), "deviceIdentifiers", "scope[]", "timeLimit")
+		assert.Equal(t, test.fields, fields, test.body)
+	}
+}
+
 // Whatever a server answers with a 422, the parameter is found.
 func TestRecordedErrors(t *testing.T) {
 	t.Parallel()

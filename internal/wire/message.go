@@ -89,6 +89,7 @@ func (e *Envelope) IsAnswerTo(correlationID string) bool {
 // own: none of them keeps data or the rest of the message alive.
 func ParseMessage(data []byte, e *Envelope) bool {
 	*e = Envelope{}
+	data = WithoutMark(data)
 	if !valid(data) {
 		return false
 	}
@@ -183,6 +184,9 @@ func valid(data []byte) bool {
 // number returns a JSON number, or one that came as a string. It returns 0 for
 // what cannot be a status.
 func number(value gjson.Result) int {
+	if value.Type != gjson.Number && value.Type != gjson.String {
+		return 0 // true would be 1
+	}
 	if n := value.Float(); n == math.Trunc(n) && math.Abs(n) <= math.MaxInt32 {
 		return int(n)
 	}

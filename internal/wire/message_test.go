@@ -22,6 +22,14 @@ func TestParseMessage(t *testing.T) {
 			data: `{"data":{"type":"X-DPT-CAB-ID","id":"a","command_status":2,"body":"device.removed"}}`,
 			want: Message{Type: TypeCommand, ID: "a", CommandStatus: 2, Body: json.RawMessage(`"device.removed"`)},
 		},
+		"byte order mark": {
+			data: "\uFEFF" + `{"data":{"type":"X-DPT-CAB-ID","id":"a","command_status":2}}`,
+			want: Message{Type: TypeCommand, ID: "a", CommandStatus: 2},
+		},
+		"status that is a bool": {
+			data: `{"data":{"type":"X-DPT-CAB-ID","id":"a","command_status":true}}`,
+			want: Message{Type: TypeCommand, ID: "a"},
+		},
 		"body is null": {
 			data: `{"data":{"type":"X-DPT-CAB-ID","id":"a","command_status":3,"body":null}}`,
 			want: Message{Type: TypeCommand, ID: "a", CommandStatus: 3, Body: json.RawMessage(`null`)},

@@ -12,6 +12,12 @@ import (
 	"unicode/utf8"
 )
 
+// byteOrderMark is U+FEFF, which JSON does not allow.
+var byteOrderMark = []byte("\uFEFF")
+
+// WithoutMark returns body without the byte order mark that some servers put in front.
+func WithoutMark(body []byte) []byte { return bytes.TrimPrefix(body, byteOrderMark) }
+
 // IsJSON reports whether body is well-formed JSON.
 func IsJSON(body []byte) bool { return json.Valid(body) }
 
