@@ -397,8 +397,11 @@ func (c *Client) Do(ctx context.Context, method, path string, body any) (*Respon
 	if !c.tokens.any() {
 		op.Auth = operation.None
 	}
-	p := params{target: strings.TrimSuffix(path, "?")}
-	op.Path, _, _ = strings.Cut(path, "?")
+	var query string
+	p := params{target: path}
+	if op.Path, query, _ = strings.Cut(path, "?"); query == "" {
+		p.target = op.Path
+	}
 	switch body := body.(type) {
 	case nil:
 	case url.Values:

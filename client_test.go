@@ -284,6 +284,8 @@ func TestDo(t *testing.T) {
 		want, sent   string
 	}{
 		{"GET", "/a/b?x=1&y=%2F", nil, "GET /a/b?x=1&y=%2F  " + fakeToken, ""},
+		{"GET", "/a??", nil, "GET /a??  " + fakeToken, ""},
+		{"GET", "/a?", nil, "GET /a  " + fakeToken, ""},
 		{"get", "/", nil, "GET /  " + fakeToken, ""},
 		{"POST", "/a", nil, "POST /a  " + fakeToken, ""},
 		{"POST", "/a", url.Values{"n[]": {"1", "2"}}, "POST /a application/x-www-form-urlencoded " + fakeToken, "n%5B%5D=1&n%5B%5D=2"},
