@@ -181,6 +181,7 @@ func TestEnvelopeTampering(t *testing.T) {
 // The largest payload fits, whatever its key is called.
 func TestEnvelopeLimit(t *testing.T) {
 	t.Parallel()
+	notUnderRace(t)
 	id := strings.Repeat("k", privicore.MaxKeyID)
 	c := privicore.NewEnvelope(newKeyring(t, id))
 	var out bytes.Buffer

@@ -168,6 +168,7 @@ func TestAESGCMShowsNoKey(t *testing.T) {
 
 func TestAESGCMLimit(t *testing.T) {
 	t.Parallel()
+	notUnderRace(t)
 	c := newAESGCM(t, make([]byte, 32))
 	plaintext := make([]byte, privicore.MaxAESGCM+1)
 	_, err := c.Seal(plaintext)

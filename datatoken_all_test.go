@@ -501,6 +501,7 @@ func bareVault(r *http.Request, form url.Values) (*http.Response, error) {
 
 // Memory use depends on the concurrency and not on the number of payloads.
 func TestStoreAllMemory(t *testing.T) { // not in parallel, because others use memory too
+	notUnderRace(t)
 	synctest.Test(t, func(t *testing.T) {
 		const n, size, concurrency = 1500, 40 << 10, 8
 		cipher := newAESGCM(t, make([]byte, 32))

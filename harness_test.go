@@ -310,3 +310,11 @@ func assertNotShown(t *testing.T, v any, secrets ...string) {
 		}
 	}
 }
+
+// notUnderRace skips a test of a limit or of memory under the race detector.
+func notUnderRace(t *testing.T) {
+	t.Helper()
+	if underRace {
+		t.Skip("payloads of 64 MiB take the race detector long, and it has nothing to find here")
+	}
+}

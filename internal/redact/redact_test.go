@@ -196,10 +196,10 @@ func TestTokenInAddress(t *testing.T) {
 func TestSearchIsLinear(t *testing.T) {
 	t.Parallel()
 	secret := strings.Repeat("A", 50_000) + "B"
-	got := redact.New(secret)(strings.Repeat(strings.Repeat("A", 31)+"C", 20_000))
+	got := redact.New(secret)(strings.Repeat(strings.Repeat("A", 31)+"C", 5_000))
 	assert.NotContains(t, got, redact.Mark)
 	for _, escape := range []string{`\`, "%", "%25", "&amp;", "&#", `\u`, `\x`, "+"} {
-		text := strings.Repeat(escape, 1<<18)
+		text := strings.Repeat(escape, 1<<16)
 		assert.Equal(t, text, redact.New(secret, "another one")(text))
 	}
 	got = redact.New(secret)(strings.Repeat(secret, 5))

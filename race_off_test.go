@@ -1,0 +1,5 @@
+//go:build !race
+
+package privicore_test
+
+const underRace = false
