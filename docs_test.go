@@ -13,6 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// programPrefix begins the names of directories for programs of the README.
+const programPrefix = "readme-program-"
+
 // The README shows a program, which must compile, and parts of what
 // example_test.go runs, which must stand there line by line.
 func TestReadmeCode(t *testing.T) {
@@ -38,7 +41,7 @@ func TestReadmeCode(t *testing.T) {
 		}
 		programs++
 		// Inside the module, so that it is this privicore that is imported.
-		dir, err := os.MkdirTemp(".", "readme-program-") //nolint:usetesting // t.TempDir is elsewhere
+		dir, err := os.MkdirTemp(".", programPrefix) //nolint:usetesting // t.TempDir is elsewhere
 		require.NoError(t, err)
 		defer os.RemoveAll(dir)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(code), 0o600))
@@ -53,9 +56,14 @@ func TestNamesInDocs(t *testing.T) {
 	t.Parallel()
 	declared := make(map[string]bool)
 	declaration := regexp.MustCompile(`(?m)^(?:func (?:\([^)]*\) )?|type |var |const |\t)([A-Z]\w*)`)
-	require.NoError(t, filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || filepath.Ext(path) != ".go" {
+	require.NoError(t, filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
 			return err
+		case entry.IsDir() && path != "." && strings.HasPrefix(path, programPrefix):
+			return fs.SkipDir // it comes and goes with TestReadmeCode
+		case filepath.Ext(path) != ".go":
+			return nil
 		}
 		source, err := os.ReadFile(path) // #nosec G122 -- the project's own files
 		for _, match := range declaration.FindAllSubmatch(source, -1) {

@@ -22,7 +22,7 @@ import (
 )
 
 var (
-	stormTime    = flag.Duration("storm.time", time.Second, "how long the storm on the plain path lasts; the others last a quarter of it")
+	stormTime    = flag.Duration("storm.time", time.Second, "how long the storm on the plain path lasts; the others last a tenth of it, and half a second at least")
 	stormSeed    = flag.Uint64("storm.seed", 1, "seed of the calls and faults; 0 draws one")
 	stormRate    = flag.Float64("storm.rate", 0.1, "how likely a call, a command, a connection and a join meet a fault")
 	stormWorkers = flag.Int("storm.workers", 40, "goroutines that make calls")
@@ -47,7 +47,7 @@ func TestStorm(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			lasts := *stormTime
 			if i > 0 {
-				lasts /= 4
+				lasts = max(lasts/10, time.Second/2)
 			}
 			storm(t, p, seed, lasts)
 		})
