@@ -88,7 +88,7 @@ func TestAllocationsOfACommand(t *testing.T) {
 		_, err := byHand(hc, http.MethodPost, "/device/remove", url.Values{"deviceIdentifier": {guardedID}})
 		return err
 	}
-	assertAllocations(t, 8, func() error {
+	assertAllocations(t, 10, func() error {
 		_, err := c.Device.Remove(t.Context(), guardedID)
 		return err
 	}, hand)

@@ -89,7 +89,7 @@ func (c *Client) newRequest(op *operation.Operation, p params) (*request, error)
 	case operation.URL:
 		rawQuery = r.values.Encode()
 	case operation.Form:
-		r.Body, r.headers[2] = encodeForm(r.values), "application/x-www-form-urlencoded"
+		r.Body, r.headers[2] = []byte(r.values.Encode()), "application/x-www-form-urlencoded"
 	case operation.JSON:
 		body, err := json.Marshal(p.json)
 		if err != nil {
@@ -124,29 +124,6 @@ func (r *request) setURL(c *Client, rawQuery string) {
 		r.address.RawQuery = rawQuery
 		r.Parsed = &r.address
 	}
-}
-
-// encodeForm returns what url.Values.Encode returns, in one allocation if there is
-// only one name.
-func encodeForm(values url.Values) []byte {
-	names := make([]string, 0, 8) // on the stack
-	for name := range values {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	var body []byte
-	for _, name := range names {
-		key := url.QueryEscape(name)
-		for _, value := range values[name] {
-			value = url.QueryEscape(value)
-			body = slices.Grow(body, len(key)+len(value)+2)
-			if len(body) > 0 {
-				body = append(body, '&')
-			}
-			body = append(append(append(body, key...), '='), value...)
-		}
-	}
-	return body
 }
 
 // names returns the names of the parameters that were sent.

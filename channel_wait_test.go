@@ -467,7 +467,7 @@ func TestCloseEndsEveryWait(t *testing.T) {
 }
 
 // It does not run in parallel, because it counts goroutines.
-func TestWaitAllNeedsFewGoroutines(t *testing.T) { //nolint:paralleltest // see above
+func TestWaitAllNeedsFewGoroutines(t *testing.T) { //nolint:paralleltest // it counts goroutines
 	synctest.Test(t, func(t *testing.T) {
 		b := newChannelBackend(t)
 		cmds := make([]*privicore.Command, 500)
@@ -492,7 +492,7 @@ func TestWaitAllNeedsFewGoroutines(t *testing.T) { //nolint:paralleltest // see 
 // The client holds little for a command in WaitAll, also if the command lasts so
 // long that it is polled for: less than 40 MiB for 100,000 of them. It does not run
 // in parallel, because it measures memory.
-func TestWaitAllNeedsLittleMemory(t *testing.T) { //nolint:paralleltest // see above
+func TestWaitAllNeedsLittleMemory(t *testing.T) { //nolint:paralleltest // it measures memory
 	synctest.Test(t, func(t *testing.T) {
 		const n, each = 5_000, 40 << 20 / 100_000
 		b := newChannelBackend(t, privicore.WithPollRate(1e6), privicore.WithFallbackPoll(time.Second),

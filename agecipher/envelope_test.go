@@ -244,9 +244,6 @@ func stream(t testing.TB, c privicore.Cipher, n int64, often func()) {
 
 // The memory that an envelope needs does not grow with its size.
 func TestEnvelopeMemory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("128 MiB")
-	}
 	var peak uint64
 	measure := func() {
 		var m runtime.MemStats
